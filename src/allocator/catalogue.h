@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The catalogue of allocator functions: what each takes, gives and releases. Pure data; a new
+ * allocator is a new row of families.
+ *
+ * Does not: find the functions in a target (session) or probe them (probe). Any thread.
+ */
+#ifndef ALLOCATOR_CATALOGUE_H
+#define ALLOCATOR_CATALOGUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/types.h"
+
+enum allocator_role {
+	ALLOCATOR_CREATE,  /* gives a new block */
+	ALLOCATOR_RESIZE,  /* gives a block in exchange for another (pointer_argument), which may be 0 */
+	ALLOCATOR_RELEASE, /* takes a block back (pointer_argument) */
+};
+
+enum allocator_result {
+	ALLOCATOR_RETURNS_ADDRESS, /* 0: refused */
+	ALLOCATOR_STORES_ADDRESS,  /* returns 0 and stores through result_argument, else refused */
+};
+
+/* Arguments are counted from 1; 0 means there is none. */
+struct allocator_function {
+	const char *name;
+	enum allocator_role role;
+	enum allocator_result result;
+	unsigned char size_argument;
+	unsigned char count_argument; /* the size is size x count, when there is one */
+	unsigned char pointer_argument;
+	unsigned char result_argument;
+	/* Calls no other function of the catalogue: its end need not be seen to tell nested calls. */
+	bool leaf;
+};
+
+struct allocator_family {
+	const char *name;
+	/* File names (DT_SONAME) of the libraries that hold it, NULL-terminated. */
+	const char *const *sonames;
+	/* A symbol that tells that an executable holds it by static linking, NULL: not looked for. */
+	const char *static_marker;
+	const struct allocator_function *functions;
+	size_t function_count;
+};
+
+const struct allocator_family *allocator_families(size_t *count_ret);
+
+/* The family a library of that soname holds, NULL if none. */
+const struct allocator_family *allocator_family_of_soname(const char *soname);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The figures kept for one site and for a whole session.
+ *
+ * Owns: the shapes and their equations. Filled by ledger; read by snapshot and report.
+ * All sizes are bytes as asked for, all times nanoseconds since the session's start.
+ */
+#ifndef BASE_COUNTERS_H
+#define BASE_COUNTERS_H
+
+#include <stdint.h>
+
+/* Class c holds sizes with bit width c: 0, 1, 2-3, 4-7, ... */
+enum { COUNTERS_SIZE_CLASSES = 65 };
+
+/*
+ * Equations, for bytes and for blocks:
+ *     total = current + released + ended
+ *     peak  = the value of current at the moment of the session's highest current_bytes
+ */
+struct site_counters {
+	uint64_t current_bytes;
+	uint64_t current_blocks;
+	uint64_t total_bytes;
+	uint64_t total_blocks;
+	uint64_t released_bytes;
+	uint64_t released_blocks;
+	uint64_t ended_bytes; /* live when their process ended or called exec */
+	uint64_t ended_blocks;
+	uint64_t peak_bytes;
+	uint64_t peak_blocks;
+	uint64_t largest_bytes;
+	uint64_t temporary_blocks; /* released before their thread's next creation */
+	uint64_t lifetime_ns;	   /* sum over released blocks */
+	uint64_t failed_calls;
+};
+
+/* The same equations hold over the sums of all sites. */
+struct total_counters {
+	uint64_t current_bytes;
+	uint64_t current_blocks;
+	uint64_t peak_bytes; /* the highest current_bytes */
+	uint64_t peak_blocks;
+	uint64_t peak_at_ns;
+	uint64_t total_bytes;
+	uint64_t total_blocks;
+	uint64_t released_bytes;
+	uint64_t released_blocks;
+	uint64_t ended_bytes;
+	uint64_t ended_blocks;
+	uint64_t temporary_blocks;
+	uint64_t failed_calls;
+	uint64_t unknown_releases;   /* of addresses never seen: from before the attach */
+	uint64_t inherited_releases; /* the same in a forked child: its parent's blocks */
+	uint64_t null_releases;	     /* free(NULL) */
+	uint64_t implied_releases; /* an address was given out again without a release seen */
+	uint64_t events;
+};
+
+#endif

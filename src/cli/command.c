@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/command.h"
+
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "cli/help.h"
+#include "cli/message.h"
+#include "cli/output.h"
+
+struct log command_log(const struct options *options)
+{
+	enum log_level levels[] = {LOG_WARNING, LOG_INFO, LOG_DEBUG};
+	return (struct log){
+		.level = levels[options->verbose < 2 ? options->verbose : 2],
+		.write = options->quiet ? NULL : message_log,
+	};
+}
+
+static struct error *print(const struct buffer *text)
+{
+	if (buffer_failed(text))
+		return error_no_memory();
+	_cleanup_output_ struct output output;
+	struct error *err = output_open(NULL, STDOUT_FILENO, &output);
+	return err ? err : output_finish(&output, buffer_text(text), text->count);
+}
+
+static struct error *print_help(unsigned topic)
+{
+	_cleanup_buffer_ struct buffer text = {0};
+	help_render(topic, &text);
+	return print(&text);
+}
+
+static struct error *print_version(void)
+{
+	_cleanup_buffer_ struct buffer text = {0};
+	buffer_string(&text, "tracealloc " TRACEALLOC_VERSION "\n");
+	return print(&text);
+}
+
+struct error *command_perform(const struct options *options, char *const envp[], struct ending *ret)
+{
+	*ret = (struct ending){0};
+	switch (options->command) {
+	case OPTIONS_RUN:
+		return command_run(options, envp, ret);
+	case OPTIONS_ATTACH:
+		return command_attach(options);
+	case OPTIONS_HELP:
+		return print_help(options->help_topic);
+	case OPTIONS_VERSION:
+		return print_version();
+	}
+	return error_new(ERROR_USAGE, "no command");
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The commands: what happens once the command line is understood.
+ *
+ * run.c, attach.c: one command each, session to report. command.c: the choice among them, and those
+ * that only print. Does not: parse, print errors, or exit. Private to cli; main thread.
+ */
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+#include "base/error.h"
+#include "cli/options.h"
+#include "snapshot/snapshot.h"
+
+/*
+ * How our process has to end where no error says otherwise: with the status, or, when signal is not
+ * 0, by that signal. Valid also beside an error (the target ended, then its report failed).
+ */
+struct ending {
+	int status;
+	int signal;
+};
+
+/* Performs options->command. envp is the target's environment. */
+struct error *command_perform(const struct options *options, char *const envp[],
+			      struct ending *ret);
+
+struct error *command_run(const struct options *options, char *const envp[], struct ending *ret);
+struct error *command_attach(const struct options *options);
+
+/* The log that --quiet and --verbose ask for. */
+struct log command_log(const struct options *options);
+
+#endif

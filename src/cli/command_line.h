@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads argv by the table of options.
+ *
+ * Owns: the order in which commands, options and operands may stand, and the complaints about it.
+ * Does not: print, exit, or know what an option means. Private to cli; main thread.
+ */
+#ifndef CLI_COMMAND_LINE_H
+#define CLI_COMMAND_LINE_H
+
+#include "base/error.h"
+#include "cli/options.h"
+
+/*
+ * Fills options, which options_init made, from argv (argv[0] is our own name). `run` reads options
+ * up to its program, whose arguments are its own; `attach` takes them on both sides of its PID.
+ * --help and --version end the reading: what follows them is not looked at.
+ * Errors: ERROR_USAGE with the whole complaint, ERROR_NO_MEMORY.
+ */
+struct error *command_line_parse(struct options *options, int argc, char **argv);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/help.h"
+
+#include <string.h>
+
+#include "cli/options.h"
+
+enum { TEXT_COLUMN = 26, LAST_COLUMN = 80 };
+
+struct command_row {
+	unsigned command;
+	const char *usage;
+	const char *text;
+};
+
+static const struct command_row commands[] = {
+	{OPTIONS_RUN, "run [OPTIONS] [--] PROGRAM [ARG...]",
+	 "Starts PROGRAM and traces it until it ends. The report goes to standard error, "
+	 "and PROGRAM's exit status is passed on."},
+	{OPTIONS_ATTACH, "attach [OPTIONS] PID",
+	 "Traces a running process until Ctrl-C, the time of --for or its end; then detaches "
+	 "and reports on standard output."},
+	{OPTIONS_HELP, "help [COMMAND]", "Prints this help, or that of one command."},
+};
+
+static void pad(struct buffer *out, size_t columns)
+{
+	for (size_t i = 0; i < columns; i++)
+		buffer_char(out, ' ');
+}
+
+/* Appends text in lines that begin at column indent; the cursor already stands there. */
+static void wrap(struct buffer *out, size_t indent, const char *text)
+{
+	size_t column = indent;
+	while (*text) {
+		size_t word = strcspn(text, " ");
+		if (column > indent && column + 1 + word > LAST_COLUMN) {
+			buffer_char(out, '\n');
+			pad(out, indent);
+			column = indent;
+		} else if (column > indent) {
+			buffer_char(out, ' ');
+			column++;
+		}
+		buffer_append(out, text, word);
+		column += word;
+		text += word;
+		text += strspn(text, " ");
+	}
+	buffer_char(out, '\n');
+}
+
+static void render_row(struct buffer *out, const struct options_row *row)
+{
+	_cleanup_buffer_ struct buffer head = {0};
+	if (row->short_name)
+		buffer_printf(&head, "  -%c, --%s", row->short_name, row->name);
+	else
+		buffer_printf(&head, "      --%s", row->name);
+	if (row->value)
+		buffer_printf(&head, " %s", row->value);
+	buffer_string(out, buffer_text(&head));
+	if (head.count + 2 > TEXT_COLUMN) {
+		buffer_char(out, '\n');
+		pad(out, TEXT_COLUMN);
+	} else {
+		pad(out, TEXT_COLUMN - head.count);
+	}
+	wrap(out, TEXT_COLUMN, row->text);
+}
+
+static void render_group(struct buffer *out, unsigned topic, enum options_group group,
+			 const char *title)
+{
+	size_t count;
+	const struct options_row *rows = options_rows(&count);
+	buffer_printf(out, "\n%s\n", title);
+	for (size_t i = 0; i < count; i++) {
+		if (rows[i].group == group && (!topic || rows[i].commands & topic))
+			render_row(out, &rows[i]);
+	}
+}
+
+static void render_commands(struct buffer *out, unsigned topic)
+{
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+		if (topic && commands[i].command != topic)
+			continue;
+		buffer_printf(out, "\n  tracealloc %s\n", commands[i].usage);
+		pad(out, 6);
+		wrap(out, 6, commands[i].text);
+	}
+}
+
+void help_render(unsigned topic, struct buffer *out)
+{
+	buffer_string(out, "Which source lines hold a process's heap memory.\n");
+	render_commands(out, topic);
+	render_group(out, topic, OPTIONS_TRACING, "Tracing:");
+	render_group(out, topic, OPTIONS_REPORT, "Report:");
+	render_group(out, topic, OPTIONS_GENERAL, "General:");
+	buffer_string(out, "\nThe manual page tracealloc(1) says what the report's lines mean.\n");
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/options.h"
+
+#include <stdlib.h>
+
+#include "base/array.h"
+#include "cli/parse.h"
+
+static struct error *bad_value(const struct options_row *row, const char *value)
+{
+	if (row->expects)
+		return error_new(ERROR_USAGE, "bad value '%s' for --%s: give %s", value, row->name,
+				 row->expects);
+	return error_new(ERROR_USAGE, "bad value '%s' for --%s: give one of %s", value, row->name,
+			 row->value);
+}
+
+static struct error *choose(const struct options_row *row, const char *value, size_t *ret)
+{
+	return parse_choice(value, row->value, ret) ? NULL : bad_value(row, value);
+}
+
+static struct error *set_engine(struct options *options, const struct options_row *row,
+				const char *value)
+{
+	size_t choice = 0;
+	struct error *err = choose(row, value, &choice);
+	if (!err)
+		options->session.engine = (enum session_engine)choice;
+	return err;
+}
+
+static struct error *set_follow(struct options *options, const struct options_row *row,
+				const char *value)
+{
+	size_t choice = 0;
+	struct error *err = choose(row, value, &choice);
+	if (!err)
+		options->session.follow_children = choice == 0;
+	return err;
+}
+
+static struct error *set_depth(struct options *options, const struct options_row *row,
+			       const char *value)
+{
+	uint64_t depth;
+	if (!parse_number(value, 1, OPTIONS_DEPTH_MAX, &depth))
+		return bad_value(row, value);
+	options->session.depth = depth;
+	return NULL;
+}
+
+static struct error *set_for(struct options *options, const struct options_row *row,
+			     const char *value)
+{
+	if (!parse_duration(value, &options->session.duration_ns))
+		return bad_value(row, value);
+	return NULL;
+}
+
+static struct error *set_pin(struct options *options, const struct options_row *row,
+			     const char *value)
+{
+	(void)row, (void)value;
+	options->session.pin = true;
+	return NULL;
+}
+
+static struct error *set_top(struct options *options, const struct options_row *row,
+			     const char *value)
+{
+	uint64_t top;
+	if (!parse_number(value, 1, OPTIONS_TOP_MAX, &top))
+		return bad_value(row, value);
+	options->query.top = top;
+	return NULL;
+}
+
+static struct error *set_group_by(struct options *options, const struct options_row *row,
+				  const char *value)
+{
+	size_t choice = 0;
+	struct error *err = choose(row, value, &choice);
+	if (!err)
+		options->query.group_by = (enum query_group)choice;
+	return err;
+}
+
+static struct error *set_show(struct options *options, const struct options_row *row,
+			      const char *value)
+{
+	size_t choice = 0;
+	struct error *err = choose(row, value, &choice);
+	if (err)
+		return err;
+	options->query.show = (enum query_show)choice;
+	options->show_given = true;
+	return NULL;
+}
+
+static struct error *set_charge(struct options *options, const struct options_row *row,
+				const char *value)
+{
+	size_t choice = 0;
+	struct error *err = choose(row, value, &choice);
+	if (!err)
+		options->query.charge = (enum query_charge)choice;
+	return err;
+}
+
+static struct error *set_skip(struct options *options, const struct options_row *row,
+			      const char *value)
+{
+	if (!*value)
+		return bad_value(row, value);
+	if (!array_reserve(&options->skip, &options->skip_capacity, options->query.skip_count + 1,
+			   sizeof *options->skip))
+		return error_no_memory();
+	options->skip[options->query.skip_count++] = value;
+	options->query.skip = options->skip;
+	return NULL;
+}
+
+static struct error *set_report(struct options *options, const struct options_row *row,
+				const char *value)
+{
+	if (!*value)
+		return bad_value(row, value);
+	options->report_path = value;
+	return NULL;
+}
+
+static struct error *set_format(struct options *options, const struct options_row *row,
+				const char *value)
+{
+	size_t choice = 0;
+	struct error *err = choose(row, value, &choice);
+	if (!err)
+		options->format = (enum options_format)choice;
+	return err;
+}
+
+static struct error *set_quiet(struct options *options, const struct options_row *row,
+			       const char *value)
+{
+	(void)row, (void)value;
+	options->quiet = true;
+	options->verbose = 0;
+	return NULL;
+}
+
+static struct error *set_verbose(struct options *options, const struct options_row *row,
+				 const char *value)
+{
+	(void)row, (void)value;
+	options->quiet = false;
+	options->verbose++;
+	return NULL;
+}
+
+static struct error *set_help(struct options *options, const struct options_row *row,
+			      const char *value)
+{
+	(void)row, (void)value;
+	options->help_topic = options->command & (OPTIONS_RUN | OPTIONS_ATTACH);
+	options->command = OPTIONS_HELP;
+	return NULL;
+}
+
+static struct error *set_version(struct options *options, const struct options_row *row,
+				 const char *value)
+{
+	(void)row, (void)value;
+	options->command = OPTIONS_VERSION;
+	return NULL;
+}
+
+enum { TRACED = OPTIONS_RUN | OPTIONS_ATTACH, ALL = TRACED | OPTIONS_HELP };
+
+/* The order of the words in `value` is that of the enumerators they choose. */
+static const struct options_row rows[] = {
+	{0, "engine", "auto|breakpoint", NULL, TRACED, OPTIONS_TRACING,
+	 "how calls are seen (default auto: the best that works)", set_engine},
+	{0, "follow", "children|none", NULL, TRACED, OPTIONS_TRACING,
+	 "trace forked children too (default children)", set_follow},
+	{0, "depth", "N", "a number from 1 to 1024", TRACED, OPTIONS_TRACING,
+	 "frames kept of a stack (default 64)", set_depth},
+	{0, "for", "DURATION", "a time such as 10s, 500ms, 2m or 1h", TRACED, OPTIONS_TRACING,
+	 "stop tracing after that time, detach, report", set_for},
+	{0, "pin", NULL, NULL, TRACED, OPTIONS_TRACING,
+	 "target and tracer share one CPU (cheaper stops)", set_pin},
+	{'n', "top", "N", "a number from 1 to 1000000000", TRACED, OPTIONS_REPORT,
+	 "show the N biggest rows (default 10)", set_top},
+	{'g', "group-by", "line|file|function|module", NULL, TRACED, OPTIONS_REPORT,
+	 "what a row is (default line)", set_group_by},
+	{0, "show", "peak|current|total|leaked|count", NULL, TRACED, OPTIONS_REPORT,
+	 "what is summed (default: run peak, attach current)", set_show},
+	{0, "charge", "caller|callee", NULL, TRACED, OPTIONS_REPORT,
+	 "the frame charged: the innermost with a source line, or the innermost of all "
+	 "(default caller)",
+	 set_charge},
+	{0, "skip", "PATTERN", "a pattern such as 'pool_*' or '*/libx.so*'", TRACED, OPTIONS_REPORT,
+	 "do not charge functions, files or modules that match; may be repeated", set_skip},
+	{0, "report", "FILE", "the name of a file", TRACED, OPTIONS_REPORT,
+	 "write the report there (default: run standard error, attach standard output)",
+	 set_report},
+	{0, "format", "text|json", NULL, TRACED, OPTIONS_REPORT, "the report's form (default text)",
+	 set_format},
+	{'q', "quiet", NULL, NULL, TRACED, OPTIONS_GENERAL, "only the report's body; no warnings",
+	 set_quiet},
+	{'v', "verbose", NULL, NULL, TRACED, OPTIONS_GENERAL,
+	 "say what is done and why; twice: every step", set_verbose},
+	{'h', "help", NULL, NULL, ALL, OPTIONS_GENERAL, "print this help and exit", set_help},
+	{'V', "version", NULL, NULL, ALL, OPTIONS_GENERAL, "print the version and exit",
+	 set_version},
+};
+
+const struct options_row *options_rows(size_t *count_ret)
+{
+	*count_ret = sizeof rows / sizeof *rows;
+	return rows;
+}
+
+void options_init(struct options *options)
+{
+	*options = (struct options){
+		.session = {.engine = SESSION_ENGINE_AUTO,
+			    .depth = OPTIONS_DEPTH_DEFAULT,
+			    .follow_children = true,
+			    .started_fd = -1},
+		.query = {.show = QUERY_PEAK,
+			  .group_by = QUERY_LINE,
+			  .charge = QUERY_CHARGE_CALLER,
+			  .top = OPTIONS_TOP_DEFAULT},
+		.format = OPTIONS_TEXT,
+	};
+}
+
+void options_deinit(struct options *options)
+{
+	free(options->skip);
+	*options = (struct options){0};
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The options: one table that feeds the parser and the help, and through the help the check of the
+ * man page.
+ *
+ * Owns: which options there are, what they set, their defaults, and the complaints about their
+ * values. Does not: read argv (command_line does), print, or exit. Private to cli; main thread.
+ */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "session/session.h"
+#include "snapshot/query.h"
+
+enum {
+	OPTIONS_TOP_DEFAULT = 10,
+	OPTIONS_TOP_MAX = 1000000000,
+	OPTIONS_DEPTH_DEFAULT = 64,
+	OPTIONS_DEPTH_MAX = 1024,
+};
+
+/* What was asked for. Bits, so that a row of the table can name several. */
+enum options_command {
+	OPTIONS_RUN = 1,
+	OPTIONS_ATTACH = 2,
+	OPTIONS_HELP = 4, /* of help_topic: OPTIONS_RUN, OPTIONS_ATTACH, or 0 for everything */
+	OPTIONS_VERSION = 8,
+};
+
+enum options_format { OPTIONS_TEXT, OPTIONS_JSON };
+
+/* Strings point into argv, which must live as long. */
+struct options {
+	enum options_command command;
+	unsigned help_topic;
+	struct session_options session; /* but for log, which is the command's to give */
+	struct query query;		/* skip points to the array below */
+	enum options_format format;
+	const char *report_path; /* NULL: the command's standard stream */
+	bool show_given;	 /* --show was there: else the command decides */
+	bool quiet;		 /* quiet implies verbose == 0: the later of the two wins */
+	unsigned verbose;
+	char **program; /* run: its argv, NULL-terminated */
+	pid_t pid;	/* attach */
+	const char **skip;
+	size_t skip_capacity;
+};
+
+enum options_group { OPTIONS_TRACING, OPTIONS_REPORT, OPTIONS_GENERAL };
+
+struct options_row {
+	char short_name; /* 0: none */
+	const char *name;
+	const char *value;   /* how help calls it: "N", or the choices "a|b"; NULL: takes none */
+	const char *expects; /* what a complaint asks for; NULL: one of the choices */
+	unsigned commands;   /* those it belongs to; OPTIONS_HELP: also before any command */
+	enum options_group group;
+	const char *text; /* help: what it does and its default */
+	/* Takes the value (NULL where the row has none). ERROR_USAGE, or out of memory. */
+	struct error *(*set)(struct options *options, const struct options_row *row,
+			     const char *value);
+};
+
+/* The table, in the order help shows it. */
+const struct options_row *options_rows(size_t *count_ret);
+
+void options_init(struct options *options);
+void options_deinit(struct options *options);
+
+#define _cleanup_options_ __attribute__((__cleanup__(options_deinit)))
+
+#endif

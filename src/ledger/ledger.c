@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: MIT */
+#include "ledger/ledger.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "base/cleanup.h"
+#include "ledger/state.h"
+
+struct error *ledger_create(struct ledger **ret)
+{
+	_cleanup_free_ struct ledger *ledger = calloc(1, sizeof *ledger);
+	if (!ledger)
+		return error_no_memory();
+	/* Without entropy the seed is 0 or partial: the ledger is then right, only predictable. */
+	if (getrandom(&ledger->seed, sizeof ledger->seed, GRND_NONBLOCK) < 0)
+		ledger->seed = (uintptr_t)ledger;
+	sites_init(&ledger->sites);
+	timeline_init(&ledger->timeline);
+	*ret = take_ptr(ledger);
+	return NULL;
+}
+
+static void space_free(struct space *space)
+{
+	live_table_deinit(&space->blocks);
+	threads_deinit(&space->threads);
+	free(space);
+}
+
+void ledger_destroy(struct ledger *ledger)
+{
+	if (!ledger)
+		return;
+	size_t cursor = 0;
+	struct map_entry *entry;
+	while ((entry = map_next(&ledger->spaces, &cursor)))
+		space_free(entry->value);
+	map_deinit(&ledger->spaces);
+	sites_deinit(&ledger->sites);
+	free(ledger);
+}
+
+static struct space *find_space(const struct ledger *ledger, space_id id)
+{
+	if (ledger->recent && ledger->recent->id.v == id.v)
+		return ledger->recent;
+	return map_get(&ledger->spaces, id.v);
+}
+
+static struct error *get_space(struct ledger *ledger, space_id id, struct space **ret)
+{
+	*ret = find_space(ledger, id);
+	if (*ret) {
+		ledger->recent = *ret;
+		return NULL;
+	}
+	_cleanup_free_ struct space *space = calloc(1, sizeof *space);
+	if (!space || !map_put(&ledger->spaces, id.v, space))
+		return error_no_memory();
+	space->id = id;
+	live_table_init(&space->blocks, ledger->seed);
+	threads_init(&space->threads);
+	ledger->recent = space;
+	*ret = take_ptr(space);
+	return NULL;
+}
+
+static uint64_t lifetime_ns(const struct live_block *block, uint64_t now_ns)
+{
+	return now_ns > block->born_ns ? now_ns - block->born_ns : 0;
+}
+
+static void release_block(struct ledger *ledger, struct space *space,
+			  const struct live_block *block, uint64_t now_ns)
+{
+	bool temporary = threads_forget_last(&space->threads, block->thread, block->address);
+	sites_released(&ledger->sites, block->site, block->size_bytes, lifetime_ns(block, now_ns),
+		       temporary);
+}
+
+static void count_unknown(struct ledger *ledger, const struct space *space)
+{
+	if (space->inherits)
+		ledger->sites.totals.inherited_releases++;
+	else
+		ledger->sites.totals.unknown_releases++;
+}
+
+static uint64_t event_size_bytes(const struct event *event)
+{
+	return event->size_bytes < LIVE_BLOCK_SIZE_MAX ? event->size_bytes : LIVE_BLOCK_SIZE_MAX;
+}
+
+/* Puts the block of a creation where its address says; what stood there was released unseen. */
+static struct error *place_block(struct ledger *ledger, struct space *space,
+				 const struct ledger_thread *thread, const struct event *event)
+{
+	struct live_block *block;
+	bool stood;
+	struct error *err = sites_prepare(&ledger->sites, event->site.v);
+	if (!err)
+		err = live_table_put(&space->blocks, event->address.v, &block, &stood);
+	if (err)
+		return err;
+	if (stood) {
+		ledger->sites.totals.implied_releases++;
+		release_block(ledger, space, block, event->time_ns);
+	}
+	block->born_ns = event->time_ns;
+	block->size_bytes = event_size_bytes(event);
+	block->thread = thread->slot;
+	block->site = event->site.v;
+	return NULL;
+}
+
+static void count_creation(struct ledger *ledger, struct space *space, struct ledger_thread *thread,
+			   const struct event *event)
+{
+	sites_created(&ledger->sites, event->site.v, event_size_bytes(event));
+	threads_created(&space->threads, thread, event->address.v);
+	sites_consider_peak(&ledger->sites, event->time_ns);
+}
+
+static struct error *on_failed(struct ledger *ledger, const struct event *event)
+{
+	struct error *err = sites_prepare(&ledger->sites, event->site.v);
+	if (err)
+		return err;
+	sites_failed(&ledger->sites, event->site.v);
+	return NULL;
+}
+
+static struct error *on_create(struct ledger *ledger, struct space *space,
+			       const struct event *event)
+{
+	struct ledger_thread *thread;
+	struct error *err = threads_get(&space->threads, event->thread, &thread);
+	if (!err)
+		err = place_block(ledger, space, thread, event);
+	if (err)
+		return err;
+	count_creation(ledger, space, thread, event);
+	return NULL;
+}
+
+static void on_release(struct ledger *ledger, struct space *space, const struct event *event)
+{
+	struct live_block block;
+	if (event->address.v == 0)
+		ledger->sites.totals.null_releases++;
+	else if (live_table_take(&space->blocks, event->address.v, &block))
+		release_block(ledger, space, &block, event->time_ns);
+	else
+		count_unknown(ledger, space);
+}
+
+/*
+ * The old block of an open resize lives again. When its address was given out meanwhile, the newer
+ * block is believed and the old one counts as released unseen. The same for want of memory, which
+ * cannot be for lack of a slot (the block left one) but for a table that cannot grow.
+ */
+static void revive_open(struct ledger *ledger, struct space *space, struct ledger_thread *thread,
+			struct open_resize *begun)
+{
+	struct open_resize open = *begun;
+	const struct live_block *block = &open.block;
+	struct live_block *slot;
+	bool stood = false;
+	thread_close(thread, begun);
+	if (!block->address)
+		return;
+	struct error *err = live_table_put(&space->blocks, block->address, &slot, &stood);
+	if (!err && !stood) {
+		*slot = *block;
+		threads_resume_last(&space->threads, block->thread, open.serial, block->address);
+		return;
+	}
+	error_free(err);
+	ledger->sites.totals.implied_releases++;
+	sites_released(&ledger->sites, block->site, block->size_bytes, 0, false);
+}
+
+/* Opens a resize of old_address (not 0). */
+static struct error *open_resize(struct ledger *ledger, struct space *space,
+				 struct ledger_thread *thread, uint64_t old_address)
+{
+	if (thread->open_count == THREAD_OPEN_RESIZES)
+		revive_open(ledger, space, thread, &thread->open[0]);
+	struct error *err = thread_reserve_open(thread);
+	if (err)
+		return err;
+	struct open_resize open = {.old_address = old_address};
+	if (live_table_take(&space->blocks, old_address, &open.block))
+		open.serial = threads_suspend_last(&space->threads, open.block.thread, old_address);
+	thread->open[thread->open_count++] = open;
+	return NULL;
+}
+
+static struct error *on_resize_begin(struct ledger *ledger, struct space *space,
+				     const struct event *event)
+{
+	struct ledger_thread *thread;
+	if (event->old_address.v == 0)
+		return NULL;
+	struct error *err = threads_get(&space->threads, event->thread, &thread);
+	return err ? err : open_resize(ledger, space, thread, event->old_address.v);
+}
+
+/* The open resize an end belongs to; an end whose begin was not seen begins here. */
+static struct error *find_begun(struct ledger *ledger, struct space *space,
+				struct ledger_thread *thread, uint64_t old_address,
+				struct open_resize **ret)
+{
+	*ret = thread_find_open(thread, old_address);
+	if (*ret)
+		return NULL;
+	struct error *err = open_resize(ledger, space, thread, old_address);
+	*ret = err ? NULL : &thread->open[thread->open_count - 1];
+	return err;
+}
+
+/* The old block of an open resize is gone for good. */
+static void release_open(struct ledger *ledger, struct space *space, struct ledger_thread *thread,
+			 struct open_resize *open, uint64_t now_ns)
+{
+	const struct live_block *block = &open->block;
+	if (block->address) {
+		bool temporary =
+			threads_forget_serial(&space->threads, block->thread, open->serial);
+		sites_released(&ledger->sites, block->site, block->size_bytes,
+			       lifetime_ns(block, now_ns), temporary);
+	} else {
+		count_unknown(ledger, space);
+	}
+	thread_close(thread, open);
+}
+
+static struct error *on_resize_end(struct ledger *ledger, struct space *space,
+				   const struct event *event)
+{
+	struct ledger_thread *thread;
+	struct open_resize *open;
+	if (event->old_address.v == 0)
+		return event->address.v ? on_create(ledger, space, event) : NULL;
+	struct error *err = threads_get(&space->threads, event->thread, &thread);
+	if (!err)
+		err = find_begun(ledger, space, thread, event->old_address.v, &open);
+	if (err)
+		return err;
+	if (event->address.v == 0) {
+		revive_open(ledger, space, thread, open);
+		return NULL;
+	}
+	err = place_block(ledger, space, thread, event);
+	if (err) {
+		revive_open(ledger, space, thread, open);
+		return err;
+	}
+	release_open(ledger, space, thread, open, event->time_ns);
+	count_creation(ledger, space, thread, event);
+	return NULL;
+}
+
+static struct error *on_resize_released(struct ledger *ledger, struct space *space,
+					const struct event *event)
+{
+	struct ledger_thread *thread;
+	struct open_resize *open;
+	if (event->old_address.v == 0) {
+		ledger->sites.totals.null_releases++;
+		return NULL;
+	}
+	struct error *err = threads_get(&space->threads, event->thread, &thread);
+	if (!err)
+		err = find_begun(ledger, space, thread, event->old_address.v, &open);
+	if (err)
+		return err;
+	release_open(ledger, space, thread, open, event->time_ns);
+	return NULL;
+}
+
+static struct error *dispatch(struct ledger *ledger, struct space *space, const struct event *event)
+{
+	switch (event->kind) {
+	case EVENT_CREATE:
+		return event->address.v ? on_create(ledger, space, event)
+					: on_failed(ledger, event);
+	case EVENT_RELEASE:
+		on_release(ledger, space, event);
+		return NULL;
+	case EVENT_RESIZE_BEGIN:
+		return on_resize_begin(ledger, space, event);
+	case EVENT_RESIZE_END:
+		return on_resize_end(ledger, space, event);
+	case EVENT_RESIZE_RELEASED:
+		return on_resize_released(ledger, space, event);
+	case EVENT_FAILED:
+		return on_failed(ledger, event);
+	}
+	return error_new(ERROR_BAD_INPUT, "an event of unknown kind %d", (int)event->kind);
+}
+
+static struct timeline_level level_of(const struct ledger *ledger)
+{
+	return (struct timeline_level){.bytes = ledger->sites.totals.current_bytes,
+				       .blocks = ledger->sites.totals.current_blocks};
+}
+
+struct error *ledger_record(struct ledger *ledger, const struct event *event)
+{
+	struct space *space;
+	struct error *err = get_space(ledger, event->space, &space);
+	if (err)
+		return err;
+	struct timeline_level before = level_of(ledger);
+	err = dispatch(ledger, space, event);
+	if (err)
+		return err;
+	if (event->kind != EVENT_RESIZE_BEGIN)
+		ledger->sites.totals.events++;
+	timeline_record(&ledger->timeline, event->time_ns, before, level_of(ledger));
+	return NULL;
+}
+
+struct error *ledger_space_inherits(struct ledger *ledger, space_id id)
+{
+	struct space *space;
+	struct error *err = get_space(ledger, id, &space);
+	if (!err)
+		space->inherits = true;
+	return err;
+}
+
+static void end_open_resizes(struct ledger *ledger, struct space *space)
+{
+	size_t cursor = 0;
+	struct map_entry *entry;
+	while ((entry = map_next(&space->threads.by_tid, &cursor))) {
+		const struct ledger_thread *thread = entry->value;
+		for (size_t i = 0; i < thread->open_count; i++) {
+			const struct live_block *block = &thread->open[i].block;
+			if (block->address)
+				sites_ended(&ledger->sites, block->site, block->size_bytes);
+		}
+	}
+}
+
+struct error *ledger_space_end(struct ledger *ledger, space_id id)
+{
+	struct space *space = map_remove(&ledger->spaces, id.v);
+	if (!space)
+		return NULL;
+	if (ledger->recent == space)
+		ledger->recent = NULL;
+	size_t cursor = 0;
+	const struct live_block *block;
+	while ((block = live_table_next(&space->blocks, &cursor)))
+		sites_ended(&ledger->sites, block->site, block->size_bytes);
+	end_open_resizes(ledger, space);
+	space_free(space);
+	return NULL;
+}
+
+void ledger_thread_end(struct ledger *ledger, space_id id, uint32_t tid)
+{
+	struct space *space = find_space(ledger, id);
+	struct ledger_thread *thread = space ? threads_find(&space->threads, tid) : NULL;
+	if (!thread)
+		return;
+	while (thread->open_count)
+		revive_open(ledger, space, thread, &thread->open[0]);
+	threads_remove(&space->threads, thread);
+}
+
+void ledger_resize_cancel(struct ledger *ledger, space_id id, uint32_t tid, target_addr old_address)
+{
+	struct space *space = find_space(ledger, id);
+	struct ledger_thread *thread = space ? threads_find(&space->threads, tid) : NULL;
+	struct open_resize *open = thread ? thread_find_open(thread, old_address.v) : NULL;
+	if (open)
+		revive_open(ledger, space, thread, open);
+}
+
+const struct total_counters *ledger_totals(const struct ledger *ledger)
+{
+	return &ledger->sites.totals;
+}
+
+uint32_t ledger_site_count(const struct ledger *ledger)
+{
+	return ledger->sites.count;
+}
+
+struct site_counters ledger_site(const struct ledger *ledger, site_id site)
+{
+	return sites_get(&ledger->sites, site.v);
+}
+
+bool ledger_block(const struct ledger *ledger, space_id id, target_addr address,
+		  uint64_t *size_bytes_ret, site_id *site_ret)
+{
+	const struct space *space = find_space(ledger, id);
+	const struct live_block *block =
+		space && address.v ? live_table_find(&space->blocks, address.v) : NULL;
+	if (!block)
+		return false;
+	*size_bytes_ret = block->size_bytes;
+	site_ret->v = block->site;
+	return true;
+}
+
+const struct ledger_point *ledger_timeline(const struct ledger *ledger, size_t *count_ret)
+{
+	*count_ret = ledger->timeline.count;
+	return ledger->timeline.points;
+}
+
+uint64_t ledger_memory_bytes(const struct ledger *ledger)
+{
+	uint64_t bytes = sizeof *ledger + sites_memory_bytes(&ledger->sites) +
+			 ledger->spaces.capacity * sizeof *ledger->spaces.entries;
+	size_t cursor = 0;
+	struct map_entry *entry;
+	while ((entry = map_next(&ledger->spaces, &cursor))) {
+		const struct space *space = entry->value;
+		bytes += sizeof *space + live_table_memory_bytes(&space->blocks) +
+			 threads_memory_bytes(&space->threads);
+	}
+	return bytes;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ledger: live blocks and per-site figures of a running session, the exact breakdown at the
+ * peak, and the timeline.
+ *
+ * Owns: address -> block tables, one key space per address space; site_counters per site.
+ * Does not: know ptrace, symbols, or what a site is (a dense number).
+ * Called by: session, from one thread.
+ */
+#ifndef LEDGER_LEDGER_H
+#define LEDGER_LEDGER_H
+
+#include "base/counters.h"
+#include "base/error.h"
+#include "base/event.h"
+
+struct ledger;
+
+struct ledger_point {
+	uint64_t time_ns;
+	uint64_t current_bytes; /* highest within the point's interval */
+	uint64_t current_blocks;
+};
+
+struct error *ledger_create(struct ledger **ret);
+void ledger_destroy(struct ledger *ledger);
+
+/*
+ * Takes one event. O(1) amortized, growth of the table is spread over events. Errors: no memory
+ * (the event is then not counted and the ledger stays consistent).
+ */
+struct error *ledger_record(struct ledger *ledger, const struct event *event);
+
+/*
+ * A space was born as a copy of another (fork without exec): releases of addresses it never
+ * created are its parent's blocks, counted as inherited_releases, not as unknown.
+ */
+struct error *ledger_space_inherits(struct ledger *ledger, space_id space);
+
+/* A space ended or was replaced (exit, exec): its live blocks move from current to ended. */
+struct error *ledger_space_end(struct ledger *ledger, space_id space);
+
+/* A thread ended: begun resizes of it are revived, its "last block" memory is dropped. */
+void ledger_thread_end(struct ledger *ledger, space_id space, uint32_t thread);
+
+/*
+ * A resize that was begun will never report its end (longjmp, exception, detach): the old block is
+ * taken to be alive. old_address as in the begin.
+ */
+void ledger_resize_cancel(struct ledger *ledger, space_id space, uint32_t thread,
+			  target_addr old_address);
+
+/* The totals so far. */
+const struct total_counters *ledger_totals(const struct ledger *ledger);
+
+/* Number of sites the ledger has seen (ids are below it). */
+uint32_t ledger_site_count(const struct ledger *ledger);
+
+/* The counters of a site, peak_* brought up to date. Zeroes for a site never seen. */
+struct site_counters ledger_site(const struct ledger *ledger, site_id site);
+
+/* The block that holds address (exact start), if live. */
+bool ledger_block(const struct ledger *ledger, space_id space, target_addr address,
+		  uint64_t *size_bytes_ret, site_id *site_ret);
+
+/* The timeline: at most LEDGER_TIMELINE_POINTS points in time order, owned by the ledger. */
+enum { LEDGER_TIMELINE_POINTS = 1024 };
+const struct ledger_point *ledger_timeline(const struct ledger *ledger, size_t *count_ret);
+
+/* Bytes of memory the ledger itself holds. */
+uint64_t ledger_memory_bytes(const struct ledger *ledger);
+
+/* Verifies the equations of counters.h and the table's own; NULL when they hold. For tests. */
+struct error *ledger_check(const struct ledger *ledger);
+
+#endif

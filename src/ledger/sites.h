@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The books: the figures of every site and their sums, with the exact breakdown at the peak.
+ *
+ * Owns: site_counters per site and the total_counters. Does not: know blocks or spaces.
+ * Called by: the other files of this folder, from the ledger's thread.
+ *
+ * The peak costs O(1) an event: a new highest sum only advances peak_epoch. A record's peak_* are
+ * its values at the peak of the epoch it carries; when that is not the present one, the record has
+ * not changed since the present peak, so its current_* are its values at the peak. Each function
+ * that changes current_* therefore saves first.
+ *
+ * Equations (until a sum stops at UINT64_MAX), over every record and over the totals:
+ *     total_x = current_x + released_x + ended_x        for x in bytes, blocks
+ *     sum over records of x = totals.x                  for every x they share, peak_x included
+ */
+#ifndef LEDGER_SITES_H
+#define LEDGER_SITES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/counters.h"
+#include "base/error.h"
+
+struct site_record;
+
+struct sites {
+	struct site_record **chunks; /* NULL where no site of the chunk was seen */
+	size_t chunk_count;
+	size_t chunk_capacity;
+	size_t chunks_used;
+	uint32_t count; /* ids seen are below it */
+	uint64_t peak_epoch;
+	struct total_counters totals;
+};
+
+void sites_init(struct sites *sites);
+void sites_deinit(struct sites *sites);
+
+/*
+ * Makes the record of a site, after which the functions below may name it. Errors: no memory; bad
+ * input for UINT32_MAX, which is no dense id.
+ */
+struct error *sites_prepare(struct sites *sites, uint32_t site);
+
+/* A block came: current and total grow. */
+void sites_created(struct sites *sites, uint32_t site, uint64_t size_bytes);
+
+/* A block went after lifetime_ns: current shrinks, released grows. */
+void sites_released(struct sites *sites, uint32_t site, uint64_t size_bytes, uint64_t lifetime_ns,
+		    bool temporary);
+
+/* A block's space went: current shrinks, ended grows. */
+void sites_ended(struct sites *sites, uint32_t site, uint64_t size_bytes);
+
+/* A call was refused. */
+void sites_failed(struct sites *sites, uint32_t site);
+
+/* After everything one event did: is this the highest sum so far? The first of equals counts. */
+void sites_consider_peak(struct sites *sites, uint64_t time_ns);
+
+/* The figures of a site with peak_* brought up to date; zeroes for a site never seen. */
+struct site_counters sites_get(const struct sites *sites, uint32_t site);
+
+uint64_t sites_memory_bytes(const struct sites *sites);
+
+/* Verifies the equations above. For tests. */
+struct error *sites_check(const struct sites *sites);
+
+#endif

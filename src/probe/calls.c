@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include "probe/calls.h"
+
+#include <string.h>
+
+#include "arch/registers.h"
+
+static void drop_from(struct calls *calls, size_t first, struct calls_outcome *ret)
+{
+	for (size_t i = first; i < calls->count; i++)
+		if (calls->items[i].begun)
+			ret->cancelled[ret->cancelled_count++] = calls->items[i].old_address;
+	calls->count = first;
+}
+
+static struct call describe(const struct allocator_function *function,
+			    const struct user_regs_struct *registers, uint64_t region)
+{
+	struct call call = {.function = function, .stack = registers->rsp, .region = region};
+	if (function->size_argument)
+		call.size_bytes = registers_argument(registers, function->size_argument);
+	if (function->count_argument &&
+	    __builtin_mul_overflow(call.size_bytes,
+				   registers_argument(registers, function->count_argument),
+				   &call.size_bytes))
+		call.size_bytes = UINT64_MAX;
+	if (function->pointer_argument)
+		call.old_address.v = registers_argument(registers, function->pointer_argument);
+	if (function->result_argument)
+		call.result_slot.v = registers_argument(registers, function->result_argument);
+	return call;
+}
+
+static void add_event(struct calls_outcome *outcome, enum event_kind kind, target_addr address,
+		      target_addr old_address, uint64_t size_bytes)
+{
+	outcome->events[outcome->event_count++] = (struct event){.kind = kind,
+								 .address = address,
+								 .old_address = old_address,
+								 .size_bytes = size_bytes};
+}
+
+/* The call of the same region that was entered last, NULL if none. */
+static struct call *innermost(struct calls *calls, uint64_t region)
+{
+	for (size_t i = calls->count; i-- > 0;)
+		if (calls->items[i].region == region)
+			return &calls->items[i];
+	return NULL;
+}
+
+static void push(struct calls *calls, const struct call *call, struct calls_outcome *ret)
+{
+	if (calls->count == CALLS_MAX)
+		drop_from(calls, CALLS_MAX - 1, ret);
+	calls->items[calls->count++] = *call;
+	if (call->begun)
+		add_event(ret, EVENT_RESIZE_BEGIN, (target_addr){0}, call->old_address, 0);
+}
+
+void calls_enter(struct calls *calls, const struct allocator_function *function,
+		 const struct user_regs_struct *registers, uint64_t region,
+		 struct calls_outcome *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	struct call call = describe(function, registers, region), *outer;
+	while ((outer = innermost(calls, region)) && outer->stack < call.stack)
+		drop_from(calls, (size_t)(outer - calls->items), ret);
+	if (outer && outer->stack > call.stack)
+		return;
+	call.begun = function->role == ALLOCATOR_RESIZE && call.old_address.v != 0;
+	if (outer) {
+		/* A tail call: a begun resize of the same block goes on as it is. */
+		if (outer->begun && call.begun && outer->old_address.v == call.old_address.v) {
+			*outer = call;
+			return;
+		}
+		drop_from(calls, (size_t)(outer - calls->items), ret);
+	}
+	if (function->role == ALLOCATOR_RELEASE) {
+		add_event(ret, EVENT_RELEASE, call.old_address, (target_addr){0}, 0);
+		if (function->leaf)
+			return;
+	}
+	push(calls, &call, ret);
+}
+
+static void finish(const struct call *call, target_addr address, struct calls_outcome *ret)
+{
+	switch (call->function->role) {
+	case ALLOCATOR_RELEASE:
+		return;
+	case ALLOCATOR_RESIZE:
+		if (call->begun && address.v == 0 && call->size_bytes == 0) {
+			add_event(ret, EVENT_RESIZE_RELEASED, address, call->old_address, 0);
+			return;
+		}
+		if (call->begun) {
+			add_event(ret, EVENT_RESIZE_END, address, call->old_address,
+				  call->size_bytes);
+			ret->needs_site = true;
+			return;
+		}
+		__attribute__((fallthrough));
+	case ALLOCATOR_CREATE:
+		add_event(ret, address.v ? EVENT_CREATE : EVENT_FAILED, address, (target_addr){0},
+			  call->size_bytes);
+		ret->needs_site = true;
+	}
+}
+
+void calls_exit(struct calls *calls, const struct user_regs_struct *registers, uint64_t stack,
+		struct calls_outcome *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	size_t i = calls->count;
+	while (i > 0 && calls->items[i - 1].stack != stack)
+		i--;
+	if (i == 0)
+		return;
+	struct call call = calls->items[i - 1];
+	drop_from(calls, i, ret);
+	calls->count = i - 1;
+	bool stores = call.function->result == ALLOCATOR_STORES_ADDRESS;
+	if (stores && registers->rax == 0) {
+		ret->result_slot = call.result_slot;
+		add_event(ret, EVENT_CREATE, (target_addr){0}, (target_addr){0}, call.size_bytes);
+		ret->needs_site = true;
+		return;
+	}
+	finish(&call, (target_addr){stores ? 0 : registers->rax}, ret);
+}
+
+void calls_stored(struct calls_outcome *outcome, target_addr address)
+{
+	outcome->events[outcome->event_count - 1].address = address;
+	outcome->result_slot = (target_addr){0};
+}
+
+void calls_abandon(struct calls *calls, struct calls_outcome *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	drop_from(calls, 0, ret);
+}

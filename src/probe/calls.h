@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls of allocator functions under way in one thread: from entry and exit to events, each block
+ * once however the functions call each other. The same for every kind of probe.
+ *
+ * A call is known by where its return address stands on the stack. While one is under way, deeper
+ * entries on the same stack are its own inner calls and are not seen; an entry at the very same
+ * place is a tail call that takes over (memalign jumps into malloc) and replaces it; an entry above
+ * it means that it was left by longjmp or an exception. Calls on different stacks (a handler on its
+ * alternate stack) do not concern each other.
+ *
+ * Called by: probe kinds and session, from the tracer thread.
+ */
+#ifndef PROBE_CALLS_H
+#define PROBE_CALLS_H
+
+#include <sys/user.h>
+
+#include "allocator/catalogue.h"
+#include "base/event.h"
+
+enum { CALLS_MAX = 4 };
+
+struct call {
+	const struct allocator_function *function;
+	uint64_t stack;	 /* where the return address stands */
+	uint64_t region; /* which stack it is on */
+	uint64_t size_bytes;
+	target_addr old_address;
+	target_addr result_slot; /* ALLOCATOR_STORES_ADDRESS */
+	bool begun;		 /* RESIZE_BEGIN was given out */
+};
+
+/* Invariant: calls[0 .. count) in order of entry; of one region, stack strictly descends. */
+struct calls {
+	struct call items[CALLS_MAX];
+	size_t count;
+};
+
+/*
+ * What became of an entry or exit: up to two events, in order. Their space, thread, site and time
+ * are left to the caller; `needs_site` says that the last one has one. `cancelled` resizes (by their
+ * old address) come before the events.
+ */
+struct calls_outcome {
+	struct event events[2];
+	size_t event_count;
+	bool needs_site;
+	target_addr cancelled[CALLS_MAX];
+	size_t cancelled_count;
+	target_addr result_slot; /* not 0: the address must be read from here first (calls_stored) */
+};
+
+/* A thread entered function; registers as at its first instruction. */
+void calls_enter(struct calls *calls, const struct allocator_function *function,
+		 const struct user_regs_struct *registers, uint64_t region,
+		 struct calls_outcome *ret);
+
+/*
+ * A thread is at a `ret`, its return address at stack. Not every one ends a call: those of inner
+ * calls and of functions that share code give no event.
+ */
+void calls_exit(struct calls *calls, const struct user_regs_struct *registers, uint64_t stack,
+		struct calls_outcome *ret);
+
+/* Completes the outcome of a function that stores its result: what the slot held. */
+void calls_stored(struct calls_outcome *outcome, target_addr address);
+
+/* The thread is gone or has another program: calls under way will not end. */
+void calls_abandon(struct calls *calls, struct calls_outcome *ret);
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Probes of one address space: placing them, telling what a trap meant, taking them out.
+ *
+ * Owns: which bytes of the target are changed and what they were. Does not: find functions, unwind,
+ * or count (session does, through what on_trap returns). Called by: session, from the tracer thread.
+ *
+ * There is one table of operations (struct probe_operations) and, so far, one kind: breakpoint.c.
+ */
+#ifndef PROBE_PROBE_H
+#define PROBE_PROBE_H
+
+#include "allocator/catalogue.h"
+#include "arch/code.h"
+#include "base/map.h"
+#include "probe/calls.h"
+#include "target/target.h"
+
+/* Why a function is probed. */
+enum probe_purpose {
+	PROBE_ALLOCATOR, /* its calls are events */
+	PROBE_LINKER,	 /* the dynamic linker's notification: modules came or went */
+	PROBE_SIGACTION, /* sigaction(signal, action, old): see target/sigtrap.h */
+	PROBE_SIGMASK,	 /* pthread_sigmask(how, set, old) */
+};
+
+struct probe_request {
+	enum probe_purpose purpose;
+	const struct allocator_function *function; /* PROBE_ALLOCATOR */
+	target_addr entry;
+};
+
+/* A hit, as far as probes can tell. */
+enum probe_hit_kind {
+	PROBE_HIT_NONE,	 /* not a probe of ours: a signal of the target's own */
+	PROBE_HIT_STALE, /* ours, but taken out since: the thread was put back, nothing happened */
+	PROBE_HIT_CALL,	 /* entry or exit of an allocator function: see outcome */
+	PROBE_HIT_LINKER,
+	PROBE_HIT_SIGACTION,
+	PROBE_HIT_SIGMASK,
+};
+
+struct probe_hit {
+	enum probe_hit_kind kind;
+	struct calls_outcome outcome;
+	uint64_t stack; /* PROBE_HIT_CALL: where the return address stands */
+	target_addr site; /* the probed instruction */
+};
+
+/* What a thread remembers between hits. Zeroed for a new thread. */
+struct probe_thread {
+	struct calls calls;
+	/*
+	 * A thread that took a signal before its relocated instruction ran was put back on the site,
+	 * and will hit it a second time for the same call.
+	 */
+	target_addr replay_site;
+	uint64_t replay_stack;
+};
+
+struct probe_set;
+
+struct probe_operations {
+	const char *name; /* "breakpoint" */
+	/* Places a probe. Errors: ERROR_UNSUPPORTED with the reason; nothing was written then. */
+	struct error *(*insert)(struct probe_set *set, const struct probe_request *request);
+	/*
+	 * Tells what a SIGTRAP-stop meant and puts the thread where it goes on. region: which stack the
+	 * thread is on.
+	 */
+	struct error *(*on_trap)(struct probe_set *set, struct target_thread *thread,
+				 struct probe_thread *state, uint64_t region,
+				 struct probe_hit *ret);
+	/* A signal is about to be delivered: no context that a handler sees may lie in our code. */
+	void (*on_signal)(struct probe_set *set, struct target_thread *thread,
+			  struct probe_thread *state);
+	/* Puts the original bytes of all functions back. Threads may still be in our code. */
+	struct error *(*disarm)(struct probe_set *set);
+	/* Moves a stopped thread out of our code (after disarm). */
+	void (*evacuate)(struct probe_set *set, struct target_thread *thread);
+	/* Removes our code, too (after disarm and evacuate of every thread). */
+	struct error *(*erase)(struct probe_set *set);
+};
+
+extern const struct probe_operations probe_breakpoint;
+
+/*
+ * An empty set for a space. reader is used for planning: its `read` must give what the memory holds;
+ * the set itself undoes its own changes in what it sees. reader's context must outlive the set.
+ */
+struct error *probe_set_create(const struct probe_operations *operations,
+			       const struct target_space *space, const struct code_reader *reader,
+			       struct probe_set **ret);
+
+/* The set of a forked child: same sites, same bytes, in another space. */
+struct error *probe_set_copy(const struct probe_set *set, const struct target_space *space,
+			     const struct code_reader *reader, struct probe_set **ret);
+
+/* Frees the description alone: the space is gone, or everything has been erased. NULL is legal. */
+void probe_set_destroy(struct probe_set *set);
+
+/*
+ * Executable memory that belongs to nobody: the rest of a text segment's last page, which must hold
+ * zeroes. Relocated instructions go there, so nothing need be mapped in the target. `owner` is where
+ * its mapping starts: sites in [owner, end) use it first. Those of other modules use it only if it
+ * is permanent (never unloaded): a copy must not go away before its site.
+ */
+struct error *probe_set_add_slack(struct probe_set *set, target_addr owner, target_addr start,
+				  target_addr end, bool permanent);
+
+/* A range of the space was unmapped: what was in it is gone without our doing. */
+void probe_set_forget(struct probe_set *set, target_addr start, target_addr end);
+
+/* Whether an entry probe stands at address. */
+bool probe_set_has(const struct probe_set *set, target_addr address);
+
+/* The operations of a set's kind, on the set. */
+struct error *probe_insert(struct probe_set *set, const struct probe_request *request);
+struct error *probe_on_trap(struct probe_set *set, struct target_thread *thread,
+			    struct probe_thread *state, uint64_t region, struct probe_hit *ret);
+void probe_on_signal(struct probe_set *set, struct target_thread *thread,
+		     struct probe_thread *state);
+struct error *probe_disarm(struct probe_set *set);
+void probe_evacuate(struct probe_set *set, struct target_thread *thread);
+struct error *probe_erase(struct probe_set *set);
+
+#endif

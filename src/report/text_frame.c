@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+#include "report/text_frame.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "report/units.h"
+
+/* Modules without line information that are listed when not all are asked for. */
+enum { BLIND_MODULES_SHOWN = 3 };
+
+static void write_command(struct buffer *out, const struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->command_count; i++) {
+		if (i)
+			buffer_char(out, ' ');
+		buffer_escaped(out, snapshot->command[i]);
+	}
+	if (snapshot->command_count)
+		buffer_char(out, ' ');
+	buffer_printf(out, "(pid %u", snapshot->pid);
+	if (snapshot->process_count > 1) {
+		buffer_string(out, " and ");
+		size_t others = snapshot->process_count - 1;
+		buffer_printf(out, "%zu more process%s", others, others == 1 ? "" : "es");
+	}
+	buffer_string(out, ")\n");
+}
+
+static void write_shown(struct buffer *out, const struct snapshot *snapshot, enum query_show show)
+{
+	bool run = snapshot->origin == SNAPSHOT_RUN;
+	switch (show) {
+	case QUERY_PEAK:
+		buffer_string(out, "in use at the peak, ");
+		units_duration(out, snapshot->totals.peak_at_ns);
+		buffer_string(out, run ? " after the start" : " after the attach");
+		return;
+	case QUERY_CURRENT:
+		buffer_string(out, "in use when tracing ended");
+		break;
+	case QUERY_TOTAL:
+		buffer_string(out, "all memory allocated, released or not");
+		break;
+	case QUERY_LEAKED:
+		buffer_string(out, "allocated and never released");
+		break;
+	case QUERY_COUNT:
+		buffer_string(out, "all blocks allocated, released or not");
+		break;
+	}
+	buffer_string(out, ", ");
+	units_duration(out, snapshot->duration_ns);
+	buffer_string(out, run ? " after the start" : " after the attach");
+}
+
+void text_frame_above(struct buffer *out, const struct snapshot *snapshot,
+		      const struct table *table)
+{
+	write_command(out, snapshot);
+	write_shown(out, snapshot, table->query.show);
+	buffer_string(out, "; ");
+	units_count(out, snapshot->totals.events, "event");
+	buffer_string(out, " seen\n\n");
+}
+
+static void write_amount(struct buffer *out, const char *name, uint64_t bytes, uint64_t blocks)
+{
+	buffer_printf(out, "%-10s ", name);
+	units_size(out, bytes);
+	buffer_string(out, " in ");
+	units_count(out, blocks, "block");
+}
+
+static void write_sums(struct buffer *out, const struct snapshot *snapshot)
+{
+	const struct total_counters *t = &snapshot->totals;
+	write_amount(out, "current:", t->current_bytes, t->current_blocks);
+	if (t->ended_blocks) {
+		buffer_string(out, ", and ");
+		units_size(out, t->ended_bytes);
+		buffer_string(out, " in ");
+		units_count(out, t->ended_blocks, "block");
+		buffer_string(out, " left by processes that ended");
+	}
+	buffer_char(out, '\n');
+	write_amount(out, "peak:", t->peak_bytes, t->peak_blocks);
+	buffer_string(out, ", after ");
+	units_duration(out, t->peak_at_ns);
+	buffer_char(out, '\n');
+	write_amount(out, "allocated:", t->total_bytes, t->total_blocks);
+	if (t->temporary_blocks) {
+		buffer_printf(out, ", %llu of them released before the next allocation",
+			      (unsigned long long)t->temporary_blocks);
+	}
+	buffer_char(out, '\n');
+}
+
+/* A line "N noun(s) text", nothing for 0. */
+static void write_oddity(struct buffer *out, uint64_t count, const char *noun, const char *text)
+{
+	if (!count)
+		return;
+	units_count(out, count, noun);
+	buffer_printf(out, " %s\n", text);
+}
+
+static void write_oddities(struct buffer *out, const struct snapshot *snapshot)
+{
+	const struct total_counters *t = &snapshot->totals;
+	bool run = snapshot->origin == SNAPSHOT_RUN;
+	write_oddity(out, snapshot->lost_events, "event",
+		     "lost: every figure here may be off by as many");
+	write_oddity(out, t->failed_calls, "call", "refused by the allocator");
+	write_oddity(out, t->unknown_releases, "release",
+		     run ? "of blocks whose allocation was not seen"
+			 : "of blocks from before the attach");
+	write_oddity(out, t->inherited_releases, "release",
+		     "in forked processes of blocks of their parents");
+	write_oddity(out, t->null_releases, "release", "of NULL");
+	write_oddity(out, t->implied_releases, "release",
+		     "not seen, but the address was given out again");
+	write_oddity(out, snapshot->truncated_stacks, "stack", "cut at the depth limit (--depth)");
+}
+
+/*
+ * A build-id comes from the target's files, so it becomes part of a path only if it is one: hex,
+ * and long enough for the directory that its first byte names.
+ */
+static bool is_build_id(const char *build_id)
+{
+	size_t length = build_id ? strlen(build_id) : 0;
+	for (size_t i = 0; i < length; i++)
+		if (!isxdigit((unsigned char)build_id[i]))
+			return false;
+	return length > 2 && length <= 128;
+}
+
+static void write_blind_module(struct buffer *out, const struct snapshot_blind_module *blind)
+{
+	buffer_string(out, "  ");
+	buffer_escaped(out, blind->module ? blind->module : "<unknown>");
+	if (is_build_id(blind->build_id))
+		buffer_printf(out, ": /usr/lib/debug/.build-id/%.2s/%s.debug", blind->build_id,
+			      blind->build_id + 2);
+	buffer_char(out, '\n');
+}
+
+static void write_blind_modules(struct buffer *out, const struct snapshot *snapshot,
+				const struct table *table, bool all)
+{
+	write_oddity(out, table->lineless_sites, "call stack",
+		     "charged to a function, for want of line information");
+	size_t count = snapshot->blind_module_count;
+	if (!count || (!table->lineless_sites && !all))
+		return;
+	buffer_string(out, "no line information for these (their debug package, or -g when "
+			   "building, brings it):\n");
+	size_t shown = all || count <= BLIND_MODULES_SHOWN ? count : BLIND_MODULES_SHOWN;
+	for (size_t i = 0; i < shown; i++)
+		write_blind_module(out, &snapshot->blind_modules[i]);
+	if (shown < count)
+		buffer_printf(out, "  and %zu more (--verbose lists them)\n", count - shown);
+}
+
+static void write_cost(struct buffer *out, const struct snapshot_cost *cost)
+{
+	buffer_string(out, "tracing cost: the target stood still for ");
+	units_duration(out, cost->target_stopped_ns);
+	buffer_string(out, " in ");
+	units_count(out, cost->stops, "stop");
+	buffer_string(out, "; the tracer took ");
+	units_duration(out, cost->tracer_cpu_ns);
+	buffer_string(out, " of CPU time and ");
+	units_size(out, cost->tracer_rss_bytes);
+	buffer_char(out, '\n');
+}
+
+void text_frame_below(struct buffer *out, const struct snapshot *snapshot,
+		      const struct table *table, bool all_blind_modules)
+{
+	buffer_char(out, '\n');
+	write_sums(out, snapshot);
+	write_oddities(out, snapshot);
+	write_blind_modules(out, snapshot, table, all_blind_modules);
+	write_cost(out, &snapshot->cost);
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From ledger and stacks to the snapshot: everything that is shown later is looked up here, once.
+ * Runs after the target was let go, so symbols may take their time.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "session/private.h"
+
+struct freeze {
+	struct session *session;
+	struct snapshot *snapshot;
+	uint64_t *blind_sites; /* by image id - 1: sites with a frame there that has no line */
+	uint32_t *last_site;   /* by image id - 1: the last such site, + 1 */
+};
+
+static const char *keep(struct freeze *freeze, const char *string, struct error **err)
+{
+	return *err ? NULL : snapshot_string(freeze->snapshot, string, err);
+}
+
+static void note_blind(struct freeze *freeze, image_id image, uint32_t site)
+{
+	uint32_t index = image.v - 1;
+	if (freeze->last_site[index] == site + 1)
+		return;
+	freeze->last_site[index] = site + 1;
+	freeze->blind_sites[index]++;
+}
+
+static struct error *add_position(struct freeze *freeze, const struct image_position *position,
+				  const char *module, uint64_t offset)
+{
+	struct error *err = NULL;
+	struct snapshot_frame frame = {
+		.file = keep(freeze, position->file, &err),
+		.label = keep(freeze, position->label, &err),
+		.function = keep(freeze, position->function, &err),
+		.linkage = keep(freeze, position->linkage, &err),
+		.module = keep(freeze, module, &err),
+		.offset = offset,
+		.line = position->line,
+		.inlined = position->inlined,
+	};
+	return err ? err : snapshot_add_frame(freeze->snapshot, &frame);
+}
+
+static struct error *add_frame(struct freeze *freeze, const struct frame *frame, uint32_t site)
+{
+	static const struct image_position unknown = {0};
+	struct image *image = registry_image(freeze->session->registry, frame->image);
+	const struct image_position *positions = &unknown;
+	size_t count = 1;
+	struct error *err = NULL;
+	if (image)
+		err = image_positions(image, (image_addr){frame->address}, &positions, &count);
+	if (err && error_kind_of(err) == ERROR_NO_MEMORY)
+		return err;
+	if (err) {
+		/* Damaged debug information costs the line, not the report. */
+		log_write(freeze->session->options->log, LOG_INFO, "%s: %s", image_path(image),
+			  error_message(err));
+		error_free(err);
+		positions = &unknown;
+		count = 1;
+	}
+	const char *module = image ? image_path(image) : NULL;
+	if (image && !positions[0].line)
+		note_blind(freeze, frame->image, site);
+	err = NULL;
+	for (size_t i = 0; !err && i < count; i++)
+		err = add_position(freeze, &positions[i], module, frame->address);
+	return err;
+}
+
+static struct error *add_site(struct freeze *freeze, uint32_t index)
+{
+	struct session *session = freeze->session;
+	struct snapshot_site site = {.first_frame = freeze->snapshot->frame_count,
+				     .counters = ledger_site(session->ledger, (site_id){index})};
+	if (!site.counters.total_blocks && !site.counters.failed_calls)
+		return NULL;
+	size_t count;
+	const struct frame *frames =
+		interner_frames(session->interner, (site_id){index}, &count, &site.truncated);
+	for (size_t i = 0; i < count; i++) {
+		struct error *err = add_frame(freeze, &frames[i], index);
+		if (err)
+			return err;
+	}
+	site.frame_count = freeze->snapshot->frame_count - site.first_frame;
+	return snapshot_add_site(freeze->snapshot, &site);
+}
+
+static struct error *add_sites(struct freeze *freeze)
+{
+	struct session *session = freeze->session;
+	uint32_t count = ledger_site_count(session->ledger);
+	for (uint32_t i = 0; i < count && i < interner_count(session->interner); i++) {
+		struct error *err = add_site(freeze, i);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static bool was_probed(const struct session *session, pid_t pid)
+{
+	for (size_t i = 0; i < session->probes.count; i++)
+		if (session->probes.items[i].placed && session->probes.items[i].pid == pid)
+			return true;
+	return false;
+}
+
+/* A forked child runs under its parent's probes until it execs. */
+static const char *engine_of(const struct session *session, const struct session_process *process)
+{
+	for (size_t depth = 0; process && depth < 64; depth++) {
+		if (was_probed(session, process->pid))
+			return "breakpoint";
+		const struct session_process *parent = NULL;
+		for (size_t i = 0; i < session->processes.count; i++)
+			if (session->processes.items[i].pid == process->parent)
+				parent = &session->processes.items[i];
+		process = parent == process ? NULL : parent;
+	}
+	return "none";
+}
+
+static struct error *add_processes(struct freeze *freeze)
+{
+	struct session *session = freeze->session;
+	for (size_t i = 0; i < session->processes.count; i++) {
+		const struct session_process *from = &session->processes.items[i];
+		struct error *err = NULL;
+		struct snapshot_process process = {
+			.pid = (uint32_t)from->pid,
+			.parent = (uint32_t)from->parent,
+			.command = keep(freeze, from->command, &err),
+			.exit_status = from->exit_status,
+			.signal = from->signal,
+			.exited = from->ended && !from->signal,
+			.signalled = from->ended && from->signal,
+			.engine = engine_of(session, from),
+		};
+		if (!err)
+			err = snapshot_add_process(freeze->snapshot, &process);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static struct error *add_probes(struct freeze *freeze)
+{
+	struct session *session = freeze->session;
+	for (size_t i = 0; i < session->probes.count; i++) {
+		const struct space_probe *from = &session->probes.items[i];
+		struct image *image = registry_image(session->registry, from->module);
+		struct error *err = NULL;
+		struct snapshot_probe probe = {
+			.pid = (uint32_t)from->pid,
+			.function = from->function,
+			.module = keep(freeze, image ? image_path(image) : NULL, &err),
+			.kind = from->placed ? "breakpoint" : "none",
+			.reason = keep(freeze, from->reason, &err),
+		};
+		if (!err)
+			err = snapshot_add_probe(freeze->snapshot, &probe);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static struct error *add_blind_modules(struct freeze *freeze)
+{
+	uint32_t count = registry_count(freeze->session->registry);
+	for (uint32_t i = 0; i < count; i++) {
+		struct image *image = registry_image(freeze->session->registry, (image_id){i + 1});
+		if (!image || !freeze->blind_sites[i] || image_has_lines(image))
+			continue;
+		char hex[129] = "";
+		size_t bytes;
+		const uint8_t *id = image_build_id(image, &bytes);
+		for (size_t b = 0; b < bytes && b < 64; b++)
+			snprintf(hex + b * 2, 3, "%02x", id[b]);
+		struct error *err = NULL;
+		struct snapshot_blind_module one = {
+			.module = keep(freeze, image_path(image), &err),
+			.build_id = keep(freeze, bytes ? hex : NULL, &err),
+			.sites = freeze->blind_sites[i],
+		};
+		if (!err)
+			err = snapshot_add_blind_module(freeze->snapshot, &one);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static struct error *add_timeline(struct freeze *freeze)
+{
+	size_t count;
+	const struct ledger_point *points = ledger_timeline(freeze->session->ledger, &count);
+	for (size_t i = 0; i < count; i++) {
+		struct snapshot_timeline_point point = {points[i].time_ns, points[i].current_bytes,
+							points[i].current_blocks};
+		struct error *err = snapshot_add_timeline_point(freeze->snapshot, &point);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static struct error *add_command(struct freeze *freeze, char *const command[])
+{
+	struct snapshot *snapshot = freeze->snapshot;
+	while (command[snapshot->command_count])
+		snapshot->command_count++;
+	snapshot->command = calloc(snapshot->command_count + 1, sizeof *snapshot->command);
+	if (!snapshot->command)
+		return error_no_memory();
+	struct error *err = NULL;
+	for (size_t i = 0; i < snapshot->command_count; i++)
+		snapshot->command[i] = keep(freeze, command[i], &err);
+	return err;
+}
+
+static uint64_t resident_bytes(void)
+{
+	unsigned long pages = 0;
+	_cleanup_fclose_ FILE *file = fopen("/proc/self/statm", "re");
+	if (!file || fscanf(file, "%*u %lu", &pages) != 1)
+		return 0;
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t cpu_ns(void)
+{
+	struct rusage usage;
+	getrusage(RUSAGE_SELF, &usage);
+	return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000u +
+	       (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000u;
+}
+
+static void add_totals(struct freeze *freeze, enum snapshot_origin origin)
+{
+	struct session *session = freeze->session;
+	struct snapshot *snapshot = freeze->snapshot;
+	snapshot->origin = origin;
+	snapshot->pid = (uint32_t)session->root;
+	snapshot->started_unix_ns = session->started_unix_ns;
+	snapshot->duration_ns = session->duration_ns;
+	snapshot->totals = *ledger_totals(session->ledger);
+	snapshot->truncated_stacks = session->truncated_stacks;
+	snapshot->cost = (struct snapshot_cost){
+		.target_stopped_ns = session->target.statistics.stopped_ns,
+		.stops = session->target.statistics.stops,
+		.tracer_cpu_ns = cpu_ns(),
+		.tracer_rss_bytes = resident_bytes(),
+	};
+}
+
+static struct error *fill(struct freeze *freeze, enum snapshot_origin origin, char *const command[])
+{
+	add_totals(freeze, origin);
+	struct error *err = add_command(freeze, command);
+	if (!err)
+		err = add_sites(freeze);
+	if (!err)
+		err = add_processes(freeze);
+	if (!err)
+		err = add_probes(freeze);
+	if (!err)
+		err = add_blind_modules(freeze);
+	return err ? err : add_timeline(freeze);
+}
+
+struct error *freeze_snapshot(struct session *session, enum snapshot_origin origin,
+			      char *const command[], struct snapshot **ret)
+{
+	uint32_t images = registry_count(session->registry);
+	_cleanup_free_ uint64_t *blind_sites = calloc(images + 1, sizeof *blind_sites);
+	_cleanup_free_ uint32_t *last_site = calloc(images + 1, sizeof *last_site);
+	struct freeze freeze = {
+		.session = session, .blind_sites = blind_sites, .last_site = last_site};
+	if (!blind_sites || !last_site)
+		return error_no_memory();
+	struct error *err = snapshot_create(&freeze.snapshot);
+	if (!err)
+		err = fill(&freeze, origin, command);
+	if (err) {
+		snapshot_destroy(freeze.snapshot);
+		return err;
+	}
+	*ret = freeze.snapshot;
+	return NULL;
+}

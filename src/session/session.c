@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+#include "session/session.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "session/private.h"
+#include "target/proc.h"
+
+enum {
+	POKE_SIGNAL = SIGURG, /* ignored by default: no harm if it comes late */
+	POKE_AGAIN_NS = 10000000,
+};
+
+/* What the tracer thread is given and gives back. */
+struct tracing {
+	struct session *session;
+	char *const *argv; /* run; NULL: attach to root */
+	char *const *envp;
+	sigset_t mask; /* of the process before the session */
+	pthread_t main_thread;
+	struct error *error;
+};
+
+static void on_poke(int signal)
+{
+	(void)signal;
+}
+
+static void sigset_of_session(sigset_t *ret)
+{
+	sigemptyset(ret);
+	sigaddset(ret, SIGINT);
+	sigaddset(ret, SIGTERM);
+	sigaddset(ret, SIGHUP);
+	sigaddset(ret, SIGQUIT);
+	sigaddset(ret, POKE_SIGNAL);
+}
+
+static void pin_thread(void *context, struct target_thread *thread)
+{
+	sched_setaffinity(thread->tid, sizeof(cpu_set_t), context);
+}
+
+/* Binds ourselves and the target to the CPU we are on. */
+static struct error *pin(struct session *session)
+{
+	cpu_set_t one;
+	int cpu = sched_getcpu();
+	pid_t leader = session->root;
+	if (cpu < 0 || sched_getaffinity(leader, sizeof session->affinity, &session->affinity) < 0)
+		return error_system(errno, "cannot pin process %d", leader);
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	if (sched_setaffinity(0, sizeof one, &one) < 0)
+		return error_system(errno, "cannot pin the tracer to CPU %d", cpu);
+	target_visit_threads(&session->target, NULL, pin_thread, &one);
+	session->target.pinned = true;
+	return NULL;
+}
+
+static struct error *begin_run(struct tracing *tracing)
+{
+	struct session *session = tracing->session;
+	struct target_event event;
+	struct error *err = target_start(&session->target, tracing->argv, tracing->envp,
+					 &tracing->mask, &event);
+	if (err)
+		return err;
+	session->root = event.process->pid;
+	atomic_store(&session->root_child, session->root);
+	if (session->options->pin)
+		err = pin(session);
+	return err ? err : loop_handle(session, &event);
+}
+
+static struct error *begin_attach(struct tracing *tracing)
+{
+	struct session *session = tracing->session;
+	struct error *err = target_attach(&session->target, session->root);
+	if (err)
+		return err;
+	struct target_process *process =
+		map_get(&session->target.processes, (uint64_t)session->root);
+	struct session_space *space;
+	err = loop_new_space(session, process->space, &space);
+	if (!err)
+		err = space_check(space);
+	if (!err)
+		err = loop_note_process(session, process);
+	if (!err && session->options->pin)
+		err = pin(session);
+	if (!err)
+		err = space_update(space);
+	if (!err && !space->allocator_functions)
+		err = error_new(ERROR_UNSUPPORTED,
+				"no allocator function of process %d can be probed: --verbose says why",
+				session->root);
+	if (!err && session->options->started_fd >= 0 &&
+	    write(session->options->started_fd, "", 1) != 1)
+		err = error_system(errno, "cannot tell that tracing has begun");
+	return err;
+}
+
+static void *tracer_main(void *context)
+{
+	struct tracing *tracing = context;
+	struct session *session = tracing->session;
+	sigset_t poke;
+	sigemptyset(&poke);
+	sigaddset(&poke, POKE_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &poke, NULL);
+	session->started_ns = clock_now_ns();
+	tracing->error = tracing->argv ? begin_run(tracing) : begin_attach(tracing);
+	if (!tracing->error)
+		tracing->error = loop_run(session);
+	struct error *err = loop_stop(session);
+	if (tracing->error)
+		error_free(err);
+	else
+		tracing->error = err;
+	session->duration_ns = clock_now_ns() - session->started_ns;
+	atomic_store(&session->finished, true);
+	pthread_kill(tracing->main_thread, POKE_SIGNAL);
+	return NULL;
+}
+
+/* A signal for us. The terminal's reach the target by themselves; those of kill(2) are passed on. */
+static void on_own_signal(struct session *session, const siginfo_t *info)
+{
+	if (info->si_signo == POKE_SIGNAL)
+		return;
+	pid_t child = atomic_load(&session->root_child);
+	if (!child)
+		atomic_store(&session->stop, true);
+	else if (info->si_code != SI_KERNEL)
+		kill(child, info->si_signo);
+}
+
+/* The main thread while the tracer works: waits for signals and for the time to be up. */
+static void supervise(struct session *session, pthread_t tracer)
+{
+	sigset_t signals;
+	sigset_of_session(&signals);
+	uint64_t begin = clock_now_ns(), duration = session->options->duration_ns;
+	while (!atomic_load(&session->finished)) {
+		uint64_t wait = 3600000000000u, elapsed = clock_now_ns() - begin;
+		if (duration && elapsed >= duration)
+			atomic_store(&session->stop, true);
+		else if (duration && duration - elapsed < wait)
+			wait = duration - elapsed;
+		if (atomic_load(&session->stop)) {
+			/* It may be about to sleep when the poke comes: so again and again. */
+			pthread_kill(tracer, POKE_SIGNAL);
+			wait = POKE_AGAIN_NS;
+		}
+		struct timespec timeout = {.tv_sec = (time_t)(wait / 1000000000u),
+					   .tv_nsec = (long)(wait % 1000000000u)};
+		siginfo_t info;
+		if (sigtimedwait(&signals, &info, &timeout) > 0)
+			on_own_signal(session, &info);
+	}
+}
+
+static void thread_gone(void *context, struct target_thread *thread)
+{
+	struct session *session = context;
+	struct session_thread *state = thread->owner_data;
+	space_id space = thread->process->space->id;
+	if (state) {
+		struct calls_outcome outcome;
+		calls_abandon(&state->probe.calls, &outcome);
+		for (size_t i = 0; i < outcome.cancelled_count; i++)
+			ledger_resize_cancel(session->ledger, space, (uint32_t)thread->tid,
+					     outcome.cancelled[i]);
+	}
+	ledger_thread_end(session->ledger, space, (uint32_t)thread->tid);
+	free(state);
+}
+
+static struct error *session_init(struct session *session, const struct session_options *options)
+{
+	struct timespec now;
+	*session = (struct session){.options = options};
+	clock_gettime(CLOCK_REALTIME, &now);
+	session->started_unix_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	target_init(&session->target, options->log, &session->stop);
+	session->target.thread_gone = thread_gone;
+	session->target.thread_gone_context = session;
+	struct error *err = registry_create(options->log, &session->registry);
+	if (!err)
+		err = interner_create(&session->interner);
+	if (!err)
+		err = ledger_create(&session->ledger);
+	return err;
+}
+
+static void session_deinit(struct session *session)
+{
+	target_deinit(&session->target);
+	for (size_t i = 0; i < session->processes.count; i++)
+		free(session->processes.items[i].command);
+	free(session->processes.items);
+	space_probes_deinit(&session->probes);
+	ledger_destroy(session->ledger);
+	interner_destroy(session->interner);
+	registry_destroy(session->registry);
+}
+#define _cleanup_session_ __attribute__((__cleanup__(session_deinit)))
+
+/* Runs the tracer thread to its end with the session's signals blocked in this one. */
+static struct error *trace(struct tracing *tracing)
+{
+	sigset_t signals;
+	struct sigaction poke = {.sa_handler = on_poke}, old_poke;
+	pthread_t tracer;
+	sigset_of_session(&signals);
+	tracing->main_thread = pthread_self();
+	pthread_sigmask(SIG_BLOCK, &signals, &tracing->mask);
+	sigaction(POKE_SIGNAL, &poke, &old_poke);
+	int failure = pthread_create(&tracer, NULL, tracer_main, tracing);
+	if (!failure) {
+		supervise(tracing->session, tracer);
+		pthread_join(tracer, NULL);
+	}
+	sigaction(POKE_SIGNAL, &old_poke, NULL);
+	pthread_sigmask(SIG_SETMASK, &tracing->mask, NULL);
+	return failure ? error_system(failure, "cannot start a thread") : tracing->error;
+}
+
+/* run: tracing ended before the program did; it goes on untraced and its end is still ours. */
+static void await_root(struct session *session)
+{
+	int status;
+	pid_t pid;
+	if (session->root_ended || !session->root)
+		return;
+	do
+		pid = waitpid(session->root, &status, 0);
+	while (pid < 0 && errno == EINTR);
+	if (pid < 0)
+		return;
+	session->root_ended = true;
+	session->root_status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+	session->root_signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static void result_of(const struct session *session, struct session_result *ret)
+{
+	ret->exited = session->root_ended;
+	ret->exit_status = session->root_status;
+	ret->signal = session->root_signal;
+}
+
+/* An empty report would otherwise look like a program that never allocates. */
+static void warn_if_blind(const struct session *session, const char *program)
+{
+	for (size_t i = 0; i < session->probes.count; i++)
+		if (session->probes.items[i].placed)
+			return;
+	log_write(session->options->log, LOG_WARNING,
+		  "no allocator found in '%s': neither a loaded libc.so.6 nor a static one with symbols",
+		  program);
+}
+
+struct error *session_run(const struct session_options *options, char *const argv[],
+			  char *const envp[], struct session_result *ret)
+{
+	_cleanup_session_ struct session session;
+	*ret = (struct session_result){0};
+	struct error *err = session_init(&session, options);
+	struct tracing tracing = {.session = &session, .argv = argv, .envp = envp};
+	if (!err)
+		err = trace(&tracing);
+	if (err && !session.root)
+		return err;
+	if (!err)
+		warn_if_blind(&session, argv[0]);
+	if (!err)
+		err = freeze_snapshot(&session, SNAPSHOT_RUN, argv, &ret->snapshot);
+	await_root(&session);
+	result_of(&session, ret);
+	return err;
+}
+
+struct error *session_attach(const struct session_options *options, pid_t pid,
+			     struct session_result *ret)
+{
+	_cleanup_session_ struct session session;
+	_cleanup_free_ char **command = NULL;
+	size_t count;
+	*ret = (struct session_result){0};
+	struct error *err = session_init(&session, options);
+	struct tracing tracing = {.session = &session};
+	session.root = pid;
+	if (!err)
+		err = proc_command(pid, &command, &count);
+	if (error_catch(&err, ERROR_GONE))
+		return error_new(ERROR_NOT_FOUND, "no process %d: check the pid with ps", pid);
+	if (!err)
+		err = trace(&tracing);
+	if (!err)
+		err = freeze_snapshot(&session, SNAPSHOT_ATTACH, command, &ret->snapshot);
+	result_of(&session, ret);
+	return err;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A session: target, probes, stacks and ledger brought together, from start or attach to the frozen
+ * snapshot.
+ *
+ * Owns: the event loop and the one idempotent stop that every way out goes through. Does not: print,
+ * parse options, or render. Called by: cli, from the main thread. All ptrace calls are made by one
+ * thread that the session starts; while it runs the caller's thread waits for signals, so SIGINT,
+ * SIGTERM, SIGHUP and SIGQUIT must not be handled elsewhere in the process.
+ */
+#ifndef SESSION_SESSION_H
+#define SESSION_SESSION_H
+
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "snapshot/snapshot.h"
+
+enum session_engine { SESSION_ENGINE_AUTO, SESSION_ENGINE_BREAKPOINT };
+
+struct session_options {
+	enum session_engine engine;
+	size_t depth;	       /* frames kept of a stack, 1 to 1024 */
+	bool follow_children;  /* --follow children */
+	bool pin;	       /* --pin: target and tracer on one CPU while tracing */
+	uint64_t duration_ns;  /* --for; 0: no limit */
+	const struct log *log; /* may be NULL */
+	int started_fd; /* attach: one byte is written here when the probes are in; -1: none (tests) */
+};
+
+struct session_result {
+	struct snapshot *snapshot; /* owned by the caller: snapshot_destroy */
+	bool exited;		   /* the target ended by itself: status or signal is valid */
+	int exit_status;
+	int signal; /* not 0: it died of this */
+};
+
+/*
+ * Starts argv[0] (looked up in PATH) with the given environment and traces until it ends. Signals
+ * sent to us by kill(2) are passed on to it; those of the terminal reach it by themselves.
+ * Errors before the target runs: ERROR_NOT_FOUND, ERROR_DENIED, ERROR_UNSUPPORTED, ...
+ */
+struct error *session_run(const struct session_options *options, char *const argv[],
+			  char *const envp[], struct session_result *ret);
+
+/*
+ * Attaches to the process pid and traces until SIGINT, SIGTERM, SIGHUP, the duration or its end;
+ * detaches. Errors before anything is written to the target: ERROR_NOT_FOUND (no such process, no
+ * allocator), ERROR_DENIED (with the rule that refused), ERROR_UNSUPPORTED.
+ */
+struct error *session_attach(const struct session_options *options, pid_t pid,
+			     struct session_result *ret);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Private to src/session: one address space of the target with its modules and probes.
+ *
+ * Owns: finding allocator functions in modules, and having them probed as modules come and go.
+ * Tracer thread only.
+ */
+#ifndef SESSION_SPACE_H
+#define SESSION_SPACE_H
+
+#include "probe/probe.h"
+#include "stack/modules.h"
+#include "stack/registry.h"
+#include "target/target.h"
+
+/* A function that was to be probed, for the report. */
+struct space_probe {
+	pid_t pid;
+	const char *function; /* of the catalogue */
+	image_id module;
+	bool placed;
+	char *reason; /* why not, or why it is less than it could be; owned */
+};
+
+struct space_probes {
+	struct space_probe *items;
+	size_t count, capacity;
+};
+
+struct session_space {
+	struct target_space *target;
+	struct modules modules;
+	struct probe_set *probes;
+	struct registry *registry;	 /* the session's */
+	struct space_probes *probe_list; /* the session's */
+	const struct log *log;
+	size_t allocator_functions; /* probed in this space */
+};
+
+/* The state of a space, kept as its owner_data. */
+struct error *space_create(struct target_space *target, struct registry *registry,
+			   struct space_probes *probe_list, const struct log *log,
+			   struct session_space **ret);
+
+/* The state of a forked child's space: modules and probes as its parent's. */
+struct error *space_copy(const struct session_space *parent, struct target_space *target,
+			 struct session_space **ret);
+
+/* Frees the description; bytes in the target stay as they are. */
+void space_destroy(struct session_space *space);
+
+/* Reads the modules again and probes what is new. */
+struct error *space_update(struct session_space *space);
+
+/*
+ * Reads the modules and looks whether there is anything to probe, writing nothing. ERROR_NOT_FOUND
+ * says what is missing.
+ */
+struct error *space_check(struct session_space *space);
+
+void space_probes_deinit(struct space_probes *probes);
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+/* The charge rule: which frame of a site its blocks are charged to. */
+#include <fnmatch.h>
+#include <string.h>
+
+#include "snapshot/query.h"
+
+enum frame_class {
+	FRAME_PLAIN,
+	FRAME_SKIPPED,	 /* the user's patterns name it */
+	FRAME_ALLOCATOR, /* an allocator function or a thin wrapper of one */
+};
+
+/* In any module: programs bring allocators of their own. */
+static const char *const allocator_names[] = {
+	"malloc",	 "calloc",	   "realloc", "reallocarray", "memalign",
+	"aligned_alloc", "posix_memalign", "valloc",  "pvalloc",
+};
+
+/* In libc alone: elsewhere functions of these names are somebody's own. */
+static const char *const libc_names[] = {
+	"strdup",
+	"strndup",
+	"wcsdup",
+	"asprintf",
+	"vasprintf",
+	"getline",
+	"getdelim",
+	"open_memstream",
+	"getcwd",
+	"open_wmemstream",
+	"realpath",
+	"canonicalize_file_name",
+	"get_current_dir_name",
+};
+
+static bool starts_with(const char *string, const char *prefix)
+{
+	return strncmp(string, prefix, strlen(prefix)) == 0;
+}
+
+static bool ends_with(const char *string, const char *suffix)
+{
+	size_t length = strlen(string), suffix_length = strlen(suffix);
+	return length >= suffix_length &&
+	       memcmp(string + length - suffix_length, suffix, suffix_length) == 0;
+}
+
+static const char *basename_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+/*
+ * glibc and compilers decorate names: __GI___strdup, __libc_memalign, _IO_getdelim, __asprintf_chk,
+ * __vasprintf_internal, malloc@@GLIBC_2.2.5, realpath.part.0. False for names too long to be one.
+ */
+static bool plain_name(const char *name, char *plain, size_t plain_bytes)
+{
+	static const char *const prefixes[] = {"__GI_", "__libc_", "_IO_"};
+	static const char *const suffixes[] = {"_chk", "_internal"};
+	for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+		if (starts_with(name, prefixes[i]))
+			name += strlen(prefixes[i]);
+	while (*name == '_')
+		name++;
+	size_t length = strcspn(name, "@.");
+	if (length >= plain_bytes)
+		return false;
+	memcpy(plain, name, length);
+	plain[length] = 0;
+	for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+		if (ends_with(plain, suffixes[i]))
+			plain[strlen(plain) - strlen(suffixes[i])] = 0;
+	return true;
+}
+
+static bool is_among(const char *name, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* libc.so.6, libc-2.31.so, libc.so, libc.musl-x86_64.so.1, ld-musl-x86_64.so.1 (musl's libc). */
+static bool is_libc(const char *module)
+{
+	const char *name = basename_of(module);
+	return starts_with(name, "libc.") || starts_with(name, "libc-") ||
+	       starts_with(name, "ld-musl-");
+}
+
+static bool is_c_allocator(const struct snapshot_frame *frame)
+{
+	char name[48];
+	if (!plain_name(frame->function, name, sizeof name))
+		return false;
+	if (is_among(name, allocator_names, sizeof allocator_names / sizeof *allocator_names))
+		return true;
+	return frame->module && is_libc(frame->module) &&
+	       is_among(name, libc_names, sizeof libc_names / sizeof *libc_names);
+}
+
+/*
+ * Where the qualified name begins in a demangled function: behind the return type that templates
+ * carry, which ends at the last space outside brackets and before the parameters. The space of a
+ * conversion operator (T::operator std::string) ends no type.
+ */
+static const char *qualified_name(const char *function)
+{
+	static const char word[] = "operator";
+	const size_t length = sizeof word - 1;
+	const char *name = function;
+	int depth = 0;
+	for (const char *s = function; *s && !(depth == 0 && *s == '('); s++) {
+		if (*s == '<')
+			depth++;
+		else if (*s == '>')
+			depth--;
+		else if (*s == ' ' && depth == 0 &&
+			 !((size_t)(s - function) >= length && !memcmp(s - length, word, length)))
+			name = s + 1;
+	}
+	return name;
+}
+
+/* Mangled names of std and __gnu_cxx (Itanium C++ ABI, 5.1.4 and 5.1.8 with its abbreviations). */
+static bool is_std_linkage(const char *linkage)
+{
+	static const char *const prefixes[] = {
+		"_ZSt",	  "_ZNSt", "_ZNKSt", "_ZNSa",	      "_ZNSb",
+		"_ZNKSb", "_ZNSs", "_ZNKSs", "_ZN9__gnu_cxx", "_ZNK9__gnu_cxx",
+	};
+	for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+		if (starts_with(linkage, prefixes[i]))
+			return true;
+	return false;
+}
+
+static bool is_cxx_wrapper(const struct snapshot_frame *frame)
+{
+	if (frame->linkage && is_std_linkage(frame->linkage))
+		return true;
+	if (!frame->function)
+		return false;
+	const char *name = qualified_name(frame->function);
+	return starts_with(frame->function, "operator new") || starts_with(name, "std::") ||
+	       starts_with(name, "__gnu_cxx::");
+}
+
+/* Rust manglings: v0 begins with _R, the older one ends in a hash: 17h and 16 digits, then E. */
+static bool is_rust(const struct snapshot_frame *frame)
+{
+	if (frame->linkage) {
+		size_t length = strlen(frame->linkage);
+		return starts_with(frame->linkage, "_R") ||
+		       (length > 20 && memcmp(frame->linkage + length - 20, "17h", 3) == 0 &&
+			frame->linkage[length - 1] == 'E');
+	}
+	return !frame->file || ends_with(frame->file, ".rs");
+}
+
+static bool is_rust_wrapper(const struct snapshot_frame *frame)
+{
+	static const char *const always[] = {"__rust_alloc", "__rust_realloc", "__rg_", "__rdl_"};
+	/* A C++ namespace may be called core as well, so these need another sign of Rust. */
+	static const char *const in_rust[] = {"alloc::", "core::", "<alloc::", "<core::", "<std::"};
+	for (size_t i = 0; i < sizeof always / sizeof *always; i++)
+		if (starts_with(frame->function, always[i]))
+			return true;
+	for (size_t i = 0; i < sizeof in_rust / sizeof *in_rust; i++)
+		if (starts_with(frame->function, in_rust[i]))
+			return is_rust(frame);
+	return false;
+}
+
+/*
+ * Headers of the C++ library, where its templates are expanded; sources of Rust's library, with the
+ * crates it is built of.
+ */
+static bool is_wrapper_file(const char *file)
+{
+	return strstr(file, "/include/c++/") || fnmatch("*/rustc[-/]*/library/*", file, 0) == 0 ||
+	       starts_with(file, "/rust/deps/");
+}
+
+static bool is_allocator(const struct snapshot_frame *frame)
+{
+	if (frame->file && is_wrapper_file(frame->file))
+		return true;
+	if (is_cxx_wrapper(frame))
+		return true;
+	return frame->function && (is_c_allocator(frame) || is_rust_wrapper(frame));
+}
+
+static bool matches(const char *pattern, const char *string)
+{
+	return string && fnmatch(pattern, string, 0) == 0;
+}
+
+static bool is_skipped(const struct snapshot_frame *frame, const struct query *query)
+{
+	const char *module = frame->module ? basename_of(frame->module) : NULL;
+	for (size_t i = 0; i < query->skip_count; i++) {
+		const char *pattern = query->skip[i];
+		if (matches(pattern, frame->function) || matches(pattern, frame->file) ||
+		    matches(pattern, frame->label) || matches(pattern, module))
+			return true;
+	}
+	return false;
+}
+
+static enum frame_class classify(const struct snapshot_frame *frame, const struct query *query)
+{
+	if (is_allocator(frame))
+		return FRAME_ALLOCATOR;
+	return is_skipped(frame, query) ? FRAME_SKIPPED : FRAME_PLAIN;
+}
+
+size_t query_charged_frame(const struct snapshot *snapshot, const struct snapshot_site *site,
+			   const struct query *query)
+{
+	size_t first_plain = SIZE_MAX, first_skipped = SIZE_MAX;
+	for (size_t i = site->first_frame; i < site->first_frame + site->frame_count; i++) {
+		const struct snapshot_frame *frame = &snapshot->frames[i];
+		enum frame_class class = classify(frame, query);
+		if (class == FRAME_SKIPPED && first_skipped == SIZE_MAX)
+			first_skipped = i;
+		if (class != FRAME_PLAIN)
+			continue;
+		if (query->charge == QUERY_CHARGE_CALLEE || (frame->file && frame->line))
+			return i;
+		if (first_plain == SIZE_MAX)
+			first_plain = i;
+	}
+	if (first_plain != SIZE_MAX)
+		return first_plain;
+	if (first_skipped != SIZE_MAX)
+		return first_skipped;
+	return site->frame_count ? site->first_frame : SIZE_MAX;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sums that stop at UINT64_MAX instead of wrapping, and the sum of two sites.
+ *
+ * Called by: the other files of this folder.
+ */
+#ifndef SNAPSHOT_SUM_H
+#define SNAPSHOT_SUM_H
+
+#include "base/counters.h"
+
+static inline void sum_add(uint64_t *sum, uint64_t value)
+{
+	if (__builtin_add_overflow(*sum, value, sum))
+		*sum = UINT64_MAX;
+}
+
+/* Adds what one site did to the sums of several; largest_bytes is the larger of the two. */
+void sum_site(struct site_counters *sums, const struct site_counters *one);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#include "stack/capture.h"
+
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "target/proc.h"
+
+enum { WINDOW_BYTES = 4096 };
+
+/* A stretch of the stack read at once: most walks need one or two. */
+struct window {
+	const struct target_space *space;
+	uint64_t high; /* of the stack's mapping */
+	uint64_t start, end;
+	uint8_t bytes[WINDOW_BYTES];
+};
+
+uint64_t capture_region(const struct target_space *space, struct capture_bounds *bounds,
+			uint64_t sp)
+{
+	if (sp >= bounds->low && sp < bounds->high)
+		return bounds->high;
+	_cleanup_proc_maps_ struct proc_maps maps = {0};
+	_cleanup_error_ struct error *err = proc_maps_read(space->pid, &maps);
+	const struct proc_mapping *mapping = err ? NULL : proc_maps_find(&maps, sp);
+	*bounds = mapping ? (struct capture_bounds){mapping->start, mapping->end}
+			  : (struct capture_bounds){0};
+	return bounds->high;
+}
+
+static bool read_word(void *context, uint64_t address, uint64_t *ret)
+{
+	struct window *window = context;
+	if (address < window->start || address + sizeof *ret > window->end) {
+		uint64_t room = window->high - address;
+		size_t want = room < WINDOW_BYTES ? (size_t)room : WINDOW_BYTES;
+		size_t got = target_read_some(window->space, (target_addr){address}, window->bytes,
+					      want);
+		window->start = address;
+		window->end = address + got;
+		if (got < sizeof *ret)
+			return false;
+	}
+	memcpy(ret, window->bytes + (address - window->start), sizeof *ret);
+	return true;
+}
+
+void capture_stack(const struct target_space *space, const struct modules *modules,
+		   struct capture_bounds *bounds, const struct user_regs_struct *registers,
+		   uint64_t sp, size_t depth, struct capture *ret)
+{
+	uint64_t addresses[CAPTURE_DEPTH_MAX];
+	struct window window = {.space = space};
+	window.high = capture_region(space, bounds, sp);
+	struct unwind_memory memory = {.read = read_word,
+				       .context = &window,
+				       .low = sp,
+				       .high = window.high};
+	struct unwind_space unwind = {modules->unwind, modules->count};
+	struct unwind_registers from = {.pc = registers->rip, .sp = sp, .bp = registers->rbp};
+	ret->stop = unwind_walk(&unwind, &memory, from, addresses, depth, &ret->count);
+	for (size_t i = 0; i < ret->count; i++) {
+		uint64_t inside = addresses[i] - 1;
+		const struct module *module = modules_find(modules, (target_addr){inside});
+		ret->frames[i] = module ? (struct frame){module->image_id, inside - module->bias}
+					: (struct frame){{0}, inside};
+	}
+}

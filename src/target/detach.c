@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <sys/ptrace.h>
+
+#include "base/clock.h"
+#include "target/proc.h"
+#include "target/tree.h"
+
+enum { DRAIN_LIMIT_NS = 2000000000 };
+
+/* Asleep in a call a thread cannot meet a probe; interrupting it could end the call with EINTR. */
+static bool must_stop(const struct target_thread *thread)
+{
+	if (thread->parked || thread->state == TARGET_THREAD_STOPPED)
+		return false;
+	if (thread->state == TARGET_THREAD_LISTENING)
+		return thread->trap_pending;
+	return !proc_asleep_in_call(thread->process->pid, thread->tid);
+}
+
+void target_drain(struct target *target)
+{
+	target->draining = true;
+	target->drain_until_ns = clock_now_ns() + DRAIN_LIMIT_NS;
+	size_t cursor = 0;
+	struct map_entry *entry;
+	while ((entry = map_next(&target->threads, &cursor))) {
+		struct target_thread *thread = entry->value;
+		if (must_stop(thread) && ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL) == 0)
+			thread->interrupted = true;
+	}
+}
+
+static void detach(struct target_thread *thread)
+{
+	ptrace(PTRACE_DETACH, thread->tid, NULL, thread->resume_signal);
+}
+
+void target_release(struct target *target)
+{
+	for (;;) {
+		size_t cursor = 0;
+		struct map_entry *entry = map_next(&target->threads, &cursor);
+		if (!entry)
+			return;
+		struct target_thread *thread = entry->value;
+		if (thread->state == TARGET_THREAD_STOPPED)
+			detach(thread);
+		tree_remove_thread(target, thread);
+	}
+}
+
+void target_abandon(struct target *target, struct target_thread *thread)
+{
+	struct target_process *process = thread->process;
+	bool space_ended;
+	detach(thread);
+	tree_remove_thread(target, thread);
+	if (process->thread_count == 0)
+		tree_remove_process(target, process, &space_ended);
+}
+
+void target_unfollow(struct target *target, struct target_process *process)
+{
+	(void)target;
+	process->unfollowed = true;
+}

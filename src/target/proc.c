@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+#include "target/proc.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/array.h"
+#include "base/cleanup.h"
+
+/* Files of /proc have no size: reads until the end, NUL-terminates. */
+static struct error *read_whole(const char *path, char **ret, size_t *count_ret)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT || errno == ESRCH
+			       ? error_new(ERROR_GONE, "%s: no such process", path)
+			       : error_system(errno, "cannot open %s", path);
+	_cleanup_free_ char *bytes = NULL;
+	size_t count = 0, capacity = 0;
+	for (;;) {
+		if (!array_reserve(&bytes, &capacity, count + 4096, 1))
+			return error_no_memory();
+		ssize_t got = read(fd, bytes + count, capacity - count - 1);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return errno == ESRCH ? error_new(ERROR_GONE, "%s: no such process", path)
+					      : error_system(errno, "cannot read %s", path);
+		if (got == 0)
+			break;
+		count += (size_t)got;
+	}
+	bytes[count] = 0;
+	*count_ret = count;
+	*ret = take_ptr(bytes);
+	return NULL;
+}
+
+/* The text after "\nName:\t" in a status file, NULL if absent. The first line is Name itself. */
+static const char *status_field(const char *text, const char *name)
+{
+	size_t length = strlen(name);
+	for (const char *line = strchr(text, '\n'); line; line = strchr(line, '\n')) {
+		line++;
+		if (strncmp(line, name, length) == 0 && line[length] == ':') {
+			const char *value = line + length + 1;
+			while (*value == '\t' || *value == ' ')
+				value++;
+			return value;
+		}
+	}
+	return NULL;
+}
+
+static uint64_t status_number(const char *text, const char *name, int base)
+{
+	const char *value = status_field(text, name);
+	return value ? strtoull(value, NULL, base) : 0;
+}
+
+static void status_ids(const char *text, const char *name, uint32_t *real, uint32_t *effective,
+		       uint32_t *saved)
+{
+	const char *value = status_field(text, name);
+	*real = *effective = *saved = 0;
+	if (value)
+		sscanf(value, "%u %u %u", real, effective, saved);
+}
+
+static pid_t status_last_number(const char *text, const char *name)
+{
+	const char *value = status_field(text, name);
+	long last = 0;
+	while (value && *value && *value != '\n') {
+		char *end;
+		long number = strtol(value, &end, 10);
+		if (end == value)
+			break;
+		last = number;
+		value = end;
+	}
+	return (pid_t)last;
+}
+
+struct error *proc_status(pid_t tid, struct proc_status *ret)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/status", tid);
+	_cleanup_free_ char *text = NULL;
+	size_t count;
+	struct error *err = read_whole(path, &text, &count);
+	if (err)
+		return err;
+	const char *state = status_field(text, "State");
+	*ret = (struct proc_status){
+		.state = state ? *state : '?',
+		.tgid = (pid_t)status_number(text, "Tgid", 10),
+		.parent = (pid_t)status_number(text, "PPid", 10),
+		.tracer = (pid_t)status_number(text, "TracerPid", 10),
+		.inner_pid = status_last_number(text, "NSpid"),
+		.signals_blocked = status_number(text, "SigBlk", 16),
+		.signals_ignored = status_number(text, "SigIgn", 16),
+		.signals_caught = status_number(text, "SigCgt", 16),
+		.capabilities = status_number(text, "CapEff", 16),
+		.seccomp = (int)status_number(text, "Seccomp", 10),
+		.has_memory = status_field(text, "VmSize") != NULL,
+	};
+	status_ids(text, "Uid", &ret->real_uid, &ret->effective_uid, &ret->saved_uid);
+	status_ids(text, "Gid", &ret->real_gid, &ret->effective_gid, &ret->saved_gid);
+	return NULL;
+}
+
+struct error *proc_stat(pid_t tid, char *state_ret, uint64_t *start_ret)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/stat", tid);
+	_cleanup_free_ char *text = NULL;
+	size_t count;
+	struct error *err = read_whole(path, &text, &count);
+	if (err)
+		return err;
+	/* The comm may hold anything, ')' included: fields are counted from the last one. */
+	const char *field = strrchr(text, ')');
+	if (!field || field[1] != ' ')
+		return error_new(ERROR_BAD_INPUT, "%s is malformed", path);
+	field += 2;
+	*state_ret = *field;
+	for (int index = 3; index < 22 && field; index++) {
+		field = strchr(field, ' ');
+		if (field)
+			field++;
+	}
+	*start_ret = field ? strtoull(field, NULL, 10) : 0;
+	return NULL;
+}
+
+static void closedirp(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+struct error *proc_tasks(pid_t pid, pid_t **tids_ret, size_t *count_ret)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/task", pid);
+	__attribute__((__cleanup__(closedirp))) DIR *dir = opendir(path);
+	if (!dir)
+		return errno == ENOENT || errno == ESRCH
+			       ? error_new(ERROR_GONE, "%s: no such process", path)
+			       : error_system(errno, "cannot open %s", path);
+	_cleanup_free_ pid_t *tids = NULL;
+	size_t count = 0, capacity = 0;
+	struct dirent *entry;
+	while ((entry = readdir(dir))) {
+		if (!isdigit((unsigned char)entry->d_name[0]))
+			continue;
+		if (!array_reserve(&tids, &capacity, count + 1, sizeof *tids))
+			return error_no_memory();
+		tids[count++] = (pid_t)strtol(entry->d_name, NULL, 10);
+	}
+	*count_ret = count;
+	*tids_ret = take_ptr(tids);
+	return NULL;
+}
+
+bool proc_asleep_in_call(pid_t pid, pid_t tid)
+{
+	char path[64], text[64];
+	char state;
+	uint64_t start;
+	_cleanup_error_ struct error *err = proc_stat(tid, &state, &start);
+	if (err || (state != 'S' && state != 'D'))
+		return false;
+	snprintf(path, sizeof path, "/proc/%d/task/%d/syscall", pid, tid);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	ssize_t got = read(fd, text, sizeof text - 1);
+	/* "running", "-1 SP PC" for one blocked outside of a call, "NR ARGS... SP PC" inside. */
+	return got > 0 && isdigit((unsigned char)text[0]);
+}
+
+/* "start-end perms offset major:minor inode   path", proc(5); false if it does not parse. */
+static bool maps_line(char *line, struct proc_mapping *ret)
+{
+	unsigned major_number, minor_number;
+	char permissions[5];
+	int path_at = 0;
+	*ret = (struct proc_mapping){0};
+	if (sscanf(line, "%lx-%lx %4s %lx %x:%x %lu %n", &ret->start, &ret->end, permissions,
+		   &ret->file_offset, &major_number, &minor_number, &ret->inode, &path_at) < 7)
+		return false;
+	ret->device = makedev(major_number, minor_number);
+	ret->readable = permissions[0] == 'r';
+	ret->writable = permissions[1] == 'w';
+	ret->executable = permissions[2] == 'x';
+	ret->shared = permissions[3] == 's';
+	ret->path = line + path_at;
+	return true;
+}
+
+struct error *proc_maps_read(pid_t pid, struct proc_maps *ret)
+{
+	char path[64];
+	*ret = (struct proc_maps){0};
+	snprintf(path, sizeof path, "/proc/%d/maps", pid);
+	_cleanup_proc_maps_ struct proc_maps maps = {0};
+	size_t count;
+	struct error *err = read_whole(path, &maps.text, &count);
+	if (err)
+		return err;
+	char *next;
+	for (char *line = maps.text; line && *line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = 0;
+		if (!array_reserve(&maps.items, &maps.capacity, maps.count + 1, sizeof *maps.items))
+			return error_no_memory();
+		if (maps_line(line, &maps.items[maps.count]))
+			maps.count++;
+	}
+	*ret = maps;
+	maps = (struct proc_maps){0};
+	return NULL;
+}
+
+void proc_maps_deinit(struct proc_maps *maps)
+{
+	free(maps->items);
+	free(maps->text);
+	*maps = (struct proc_maps){0};
+}
+
+const struct proc_mapping *proc_maps_find(const struct proc_maps *maps, uint64_t address)
+{
+	size_t low = 0, high = maps->count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (maps->items[middle].end <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < maps->count && maps->items[low].start <= address ? &maps->items[low] : NULL;
+}
+
+bool proc_auxiliary(pid_t pid, uint64_t type, uint64_t *ret)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/auxv", pid);
+	_cleanup_free_ char *bytes = NULL;
+	size_t count;
+	_cleanup_error_ struct error *err = read_whole(path, &bytes, &count);
+	if (err)
+		return false;
+	for (size_t at = 0; at + 16 <= count; at += 16) {
+		uint64_t pair[2];
+		memcpy(pair, bytes + at, sizeof pair);
+		if (pair[0] == type) {
+			*ret = pair[1];
+			return true;
+		}
+	}
+	return false;
+}
+
+struct error *proc_command(pid_t pid, char ***argv_ret, size_t *count_ret)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/cmdline", pid);
+	_cleanup_free_ char *text = NULL;
+	size_t length;
+	struct error *err = read_whole(path, &text, &length);
+	if (err)
+		return err;
+	if (length == 0) {
+		free(take_ptr(text));
+		snprintf(path, sizeof path, "/proc/%d/comm", pid);
+		err = read_whole(path, &text, &length);
+		if (err)
+			return err;
+		while (length && text[length - 1] == '\n')
+			text[--length] = 0;
+	}
+	size_t count = 0;
+	for (size_t i = 0; i < length; i += strlen(text + i) + 1)
+		count++;
+	char **argv = malloc((count + 1) * sizeof *argv + length + 1);
+	if (!argv)
+		return error_no_memory();
+	char *copy = (char *)(argv + count + 1);
+	memcpy(copy, text, length + 1);
+	count = 0;
+	for (size_t i = 0; i < length; i += strlen(copy + i) + 1)
+		argv[count++] = copy + i;
+	argv[count] = NULL;
+	*argv_ret = argv;
+	*count_ret = count;
+	return NULL;
+}
+
+static bool fd_is_mapped_file(int fd, const struct proc_mapping *mapping)
+{
+	struct stat status;
+	/* The device is not compared: overlay and btrfs show another one in maps than stat(2) does. */
+	return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+	       status.st_ino == mapping->inode;
+}
+
+struct error *proc_open_mapped(pid_t pid, const struct proc_mapping *mapping, int *fd_ret)
+{
+	char path[96];
+	snprintf(path, sizeof path, "/proc/%d/root", pid);
+	_cleanup_close_ int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = -1;
+	if (root >= 0) {
+		struct open_how how = {
+			.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+			.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+		};
+		fd = (int)syscall(SYS_openat2, root, mapping->path, &how, sizeof how);
+	}
+	if (fd < 0 || !fd_is_mapped_file(fd, mapping)) {
+		cleanup_closep(&fd);
+		snprintf(path, sizeof path, "/proc/%d/map_files/%lx-%lx", pid, mapping->start,
+			 mapping->end);
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	}
+	if (fd < 0 || !fd_is_mapped_file(fd, mapping))
+		return error_new(ERROR_NOT_FOUND, "cannot open the file mapped as '%s'",
+				 mapping->path);
+	*fd_ret = fd;
+	fd = -1;
+	return NULL;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What /proc/PID says: proc(5), parsed by field, tolerant of what a kernel leaves out.
+ *
+ * Does not: use ptrace or keep state. Names in it are the target's choice: print them escaped.
+ */
+#ifndef TARGET_PROC_H
+#define TARGET_PROC_H
+
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/types.h"
+
+struct proc_status {
+	char state; /* R S D T t Z X ... */
+	pid_t tgid;
+	pid_t parent;
+	pid_t tracer;	   /* 0: none */
+	pid_t inner_pid;   /* in the target's own pid namespace */
+	uint32_t real_uid, effective_uid, saved_uid;
+	uint32_t real_gid, effective_gid, saved_gid;
+	uint64_t signals_blocked; /* bit n-1: signal n */
+	uint64_t signals_ignored;
+	uint64_t signals_caught;
+	uint64_t capabilities; /* effective */
+	int seccomp;		/* 0 off, 1 strict, 2 filter */
+	bool has_memory;	/* false: a kernel thread or a zombie */
+};
+
+/* ERROR_GONE if there is no such process or thread. tid may be a thread of any process. */
+struct error *proc_status(pid_t tid, struct proc_status *ret);
+
+/* State letter and start time (clock ticks since boot) of a thread. ERROR_GONE. */
+struct error *proc_stat(pid_t tid, char *state_ret, uint64_t *start_ret);
+
+/* The tids of a process, in one pass. *tids_ret is owned by the caller. ERROR_GONE. */
+struct error *proc_tasks(pid_t pid, pid_t **tids_ret, size_t *count_ret);
+
+/* Whether the thread is asleep inside a system call (not running, not faulting, not stopped). */
+bool proc_asleep_in_call(pid_t pid, pid_t tid);
+
+struct proc_mapping {
+	uint64_t start, end;
+	uint64_t file_offset;
+	uint64_t inode; /* 0: no file */
+	uint64_t device;
+	bool readable, writable, executable, shared;
+	char *path; /* as the kernel prints it, "" if none; owned by the list */
+};
+
+struct proc_maps {
+	struct proc_mapping *items;
+	size_t count, capacity;
+	char *text;
+};
+
+/* Reads /proc/PID/maps. ERROR_GONE. */
+struct error *proc_maps_read(pid_t pid, struct proc_maps *ret);
+void proc_maps_deinit(struct proc_maps *maps);
+/* The mapping that holds address, NULL if none. */
+const struct proc_mapping *proc_maps_find(const struct proc_maps *maps, uint64_t address);
+
+/* A value of the auxiliary vector (getauxval(3)); false if absent. */
+bool proc_auxiliary(pid_t pid, uint64_t type, uint64_t *ret);
+
+/*
+ * The command line, as a NULL-terminated array in one allocation owned by the caller (free the array);
+ * a process without one gives its comm.
+ */
+struct error *proc_command(pid_t pid, char ***argv_ret, size_t *count_ret);
+
+/*
+ * Opens a file that a target names, below the target's own root, following only links inside it; or,
+ * where the name leads elsewhere meanwhile, the mapped file itself (/proc/PID/map_files). Only
+ * a regular file with the mapping's inode is accepted. ERROR_NOT_FOUND otherwise.
+ */
+struct error *proc_open_mapped(pid_t pid, const struct proc_mapping *mapping, int *fd_ret);
+
+#define _cleanup_proc_maps_ __attribute__((__cleanup__(proc_maps_deinit)))
+
+#endif

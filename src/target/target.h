@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A target: processes and threads under ptrace, and the stream of what happens to them.
+ *
+ * Owns: tids, their states, address spaces, the wait loop, resuming and detaching. Does not: know
+ * what a probe or an allocator is; whoever drives it decides what a trap means.
+ *
+ * target.c: the object, its threads, processes and spaces.    wait.c: wait status to event.
+ * start.c, attach.c: the two beginnings.    detach.c: the one end.
+ * memory.c: bytes of a space.    proc.c: what /proc says.    remote.c: system calls made inside.
+ * sigtrap.c: keeps the target's SIGTRAP mask and disposition as they were.
+ *
+ * Thread rule: everything here is called by the one tracer thread (ptrace(2) binds tracees to it).
+ *
+ * A process may share its space with others (vfork, CLONE_VM): what is written into the memory of
+ * one is in the memory of all, so probes belong to spaces, never to processes.
+ */
+#ifndef TARGET_TARGET_H
+#define TARGET_TARGET_H
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+#include "base/array.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/types.h"
+
+struct target_space {
+	space_id id;
+	int memory_fd; /* /proc/PID/mem of one of its processes */
+	pid_t pid;     /* a living process in it, for /proc */
+	size_t process_count;
+	void *owner_data; /* of whoever drives the target */
+};
+
+/* How a process treats SIGTRAP, which an int3 may destroy: see sigtrap.h. */
+enum target_sigtrap { TARGET_SIGTRAP_DEFAULT, TARGET_SIGTRAP_IGNORED, TARGET_SIGTRAP_HANDLED };
+
+/* The kernel's struct sigaction of x86-64 (rt_sigaction(2)). */
+struct target_sigaction {
+	uint64_t handler;
+	uint64_t flags;
+	uint64_t restorer;
+	uint64_t mask;
+};
+
+struct target_process {
+	pid_t pid;
+	pid_t parent; /* 0: not in this tree */
+	struct target_space *space;
+	size_t thread_count;
+	bool unfollowed; /* detached at the first stop of its first thread */
+	enum target_sigtrap sigtrap;
+	struct target_sigaction sigtrap_action; /* HANDLED: what to restore, if action_known */
+	bool sigtrap_action_known;
+	void *owner_data;
+};
+
+enum target_thread_state {
+	TARGET_THREAD_RUNNING,
+	TARGET_THREAD_STOPPED,	 /* in a ptrace-stop, waits for target_resume */
+	TARGET_THREAD_LISTENING, /* in group-stop (PTRACE_LISTEN) */
+};
+
+/*
+ * Invariants: process == NULL exactly while parked (its creator's event has not come yet);
+ * registers_valid only while STOPPED.
+ */
+struct target_thread {
+	pid_t tid;
+	struct target_process *process;
+	enum target_thread_state state;
+	bool parked;
+	bool born;	   /* its first stop is over */
+	bool trap_pending; /* LISTENING with an int3's SIGTRAP still queued */
+	bool interrupted;  /* PTRACE_INTERRUPT was sent, its stop has not come */
+	int parked_status; /* a stop that came before the creator's event, else 0 */
+	int resume_signal; /* while draining: what target_resume asked for */
+	bool registers_valid;
+	struct user_regs_struct registers;
+	uint64_t mask;	      /* signals blocked, as last known; see sigtrap.h */
+	bool sigtrap_blocked; /* SIGTRAP's bit of it, which an int3 clears */
+	uint64_t stopped_since_ns;
+	struct target_thread *next_ready;
+	void *owner_data;
+};
+
+enum target_event_kind {
+	TARGET_EVENT_TRAP,	   /* SIGTRAP: if an int3 was hit, rip is the byte after it */
+	TARGET_EVENT_SIGNAL,	   /* about to be delivered: resume with it, or with 0 to swallow it */
+	TARGET_EVENT_PROCESS,	   /* a new process, not running yet; `parent` says of whom */
+	TARGET_EVENT_EXEC,	   /* a process has a new, empty space; `old_space` is the former */
+	TARGET_EVENT_PROCESS_EXIT, /* exit_status or signal say how */
+	TARGET_EVENT_POKED,	   /* nothing happened: somebody interrupted the wait */
+	TARGET_EVENT_QUIET,	   /* draining is over: every thread is stopped or asleep */
+	TARGET_EVENT_EMPTY,	   /* no thread is left */
+};
+
+/*
+ * After SIGNAL, TRAP, PROCESS and EXEC `thread` must be resumed by target_resume (PROCESS: the
+ * creator; the new one starts by itself). Threads come and go without events: owner_data is made
+ * when needed and given back through thread_gone.
+ */
+struct target_event {
+	enum target_event_kind kind;
+	struct target_thread *thread;
+	struct target_process *process;
+	struct target_process *parent;	/* PROCESS */
+	struct target_space *old_space; /* EXEC, PROCESS_EXIT */
+	bool old_space_ended;		/* nobody lives in it any more; freed at the next event */
+	bool shares_space;		/* PROCESS: a vfork or CLONE_VM child */
+	int signal;
+	int exit_status;
+};
+
+struct target_statistics {
+	uint64_t stops;
+	uint64_t stopped_ns; /* from the moment we learnt of a stop to the resume, summed */
+};
+
+struct target {
+	struct map threads;   /* tid -> struct target_thread */
+	struct map processes; /* pid -> struct target_process */
+	uint32_t spaces_issued;
+	const struct log *log;
+	bool draining;
+	uint64_t drain_until_ns;
+	_Atomic bool *poke; /* looked at when a signal interrupts a wait; may not be NULL */
+	struct target_statistics statistics;
+	bool pinned;	 /* target and tracer on one CPU: never spin */
+	uint64_t gap_ns; /* running mean of the time between a resume and the next stop */
+	pid_t last_tid;
+	uint64_t last_resume_ns;
+	struct target_thread *ready; /* adopted with a stop not looked at yet */
+	/* Freed only when the next event is asked for, so that its reader may look at them. */
+	struct target_process *dead_process;
+	struct target_space *dead_space;
+	/* Called for every thread that ends or is released, before its struct is freed. */
+	void (*thread_gone)(void *context, struct target_thread *thread);
+	void *thread_gone_context;
+};
+
+/* Sets up an empty target. The caller may set thread_gone and pinned afterwards. */
+void target_init(struct target *target, const struct log *log, _Atomic bool *poke);
+/* Frees memory; threads must be gone or released. */
+void target_deinit(struct target *target);
+
+/*
+ * Starts argv[0] (PATH is searched) with the environment envp and default signal dispositions,
+ * seized before its exec. On return *ret is its EXEC event, to be handled as any. Errors:
+ * ERROR_NOT_FOUND, ERROR_DENIED, ERROR_SYSTEM with what execve(2) said; nothing of it ran.
+ */
+struct error *target_start(struct target *target, char *const argv[], char *const envp[],
+			   const sigset_t *mask, struct target_event *ret);
+
+/*
+ * Seizes every thread of process pid (PTRACE_SEIZE; nothing is stopped or interrupted) until two
+ * passes over /proc/PID/task find nothing new. Errors: ERROR_NOT_FOUND, ERROR_DENIED naming the rule
+ * that refused, ERROR_UNSUPPORTED (zombie, kernel thread, 32 bit): nothing was written.
+ */
+struct error *target_attach(struct target *target, pid_t pid);
+
+/* Waits for the next event. Errors are ours alone; what happens to the target is an event. */
+struct error *target_next(struct target *target, struct target_event *ret);
+
+/*
+ * Resumes a stopped thread, delivering signal (0: none). A thread that died meanwhile is no error:
+ * its end comes as an event. While draining the thread stays and the signal is kept for detach.
+ */
+struct error *target_resume(struct target *target, struct target_thread *thread, int signal);
+
+/* The registers of a stopped thread; NULL if it is gone. Read once a stop. */
+struct user_regs_struct *target_registers(struct target_thread *thread);
+/* Writes one register back: rip, by far the most frequent. False if the thread is gone. */
+bool target_set_pc(struct target_thread *thread, uint64_t pc);
+
+/*
+ * Begins the end: interrupts every thread that is not asleep inside a system call. From here on
+ * target_resume keeps threads stopped and target_next ends in QUIET (at the latest after two
+ * seconds, with those in the state that no signal can end left as they are). Called again after
+ * the probes are out, it collects those that woke up meanwhile.
+ */
+void target_drain(struct target *target);
+
+/*
+ * Detaches every stopped thread. Those asleep in system calls, or in a group-stop, stay seized until
+ * the tracer thread ends: the kernel then detaches them without waking them, which is the only way
+ * that no system call of theirs sees EINTR.
+ */
+void target_release(struct target *target);
+
+/* A new process (PROCESS event) that is not to be followed: detached at its first stop. */
+void target_unfollow(struct target *target, struct target_process *process);
+
+/* Detaches a process whose `thread` is its only one and stopped (after EXEC). */
+void target_abandon(struct target *target, struct target_thread *thread);
+
+/* Calls visit for every thread of space (NULL: of all). */
+void target_visit_threads(struct target *target, const struct target_space *space,
+			  void (*visit)(void *context, struct target_thread *thread),
+			  void *context);
+
+/* ---- memory.c: bytes of a space. Short transfers are ERROR_FAULT; no partial result counts. */
+struct error *target_read(const struct target_space *space, target_addr address, void *bytes,
+			  size_t count);
+/* Reads up to count bytes and returns how many could be read, 0 if none. */
+size_t target_read_some(const struct target_space *space, target_addr address, void *bytes,
+			size_t count);
+/* One write; read-only and executable pages are written too (they become private copies). */
+struct error *target_write(const struct target_space *space, target_addr address,
+			   const void *bytes, size_t count);
+
+#endif

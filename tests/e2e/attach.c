@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Attaching and detaching: whatever happens, the target goes on, its code is that of its files and
+ * its signal state is its own. And everything that cannot be attached to is refused by name.
+ */
+#include <check.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "lib/code.h"
+#include "lib/status.h"
+#include "lib/storm.h"
+#include "lib/suite.h"
+#include "lib/tracealloc.h"
+
+/* The end of an attach: status 0 and a report that adds up. Returns the blocks seen. */
+static int64_t expect_good_attach(const struct scratch *scratch, struct process *attach)
+{
+	_cleanup_report_ struct report report = {0};
+	int status = process_wait(attach);
+	_cleanup_free_ char *errors = process_errors(attach);
+
+	ck_assert_msg(status == 0, "attach: status %#x: %s", status, errors);
+	tracealloc_report(scratch, &report);
+	return report_total(&report, "total_blocks");
+}
+
+static void expect_clean(struct storm *storm, const struct status *before)
+{
+	_cleanup_status_ struct status after = {0};
+
+	status_until_untraced(storm->process.pid);
+	ck_assert(status_read(storm->process.pid, &after));
+	status_expect_same(before, &after);
+	code_expect_clean(storm->process.pid);
+	storm_expect_progress(storm);
+}
+
+START_TEST(detaching_leaves_nothing_behind)
+{
+	int rounds = suite_is_long() ? 100 : 20;
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_storm_ struct storm storm = {0};
+	_cleanup_status_ struct status before = {0};
+	int64_t seen = 0;
+
+	scratch_make(&scratch);
+	storm_start(&scratch, 16, &storm);
+	status_read(storm.process.pid, &before);
+	for (int round = 0; round < rounds; round++) {
+		_cleanup_process_ struct process attach = {0};
+
+		tracealloc_start_attach(&scratch, NULL, storm.process.pid, &attach);
+		tracealloc_until_attached(&attach, storm.process.pid);
+		/* Odd rounds end before the target could do much, even ones in full swing. */
+		if (round % 2 == 0)
+			storm_expect_progress(&storm);
+		process_signal(&attach, round % 4 < 2 ? SIGINT : SIGTERM);
+		seen += expect_good_attach(&scratch, &attach);
+		expect_clean(&storm, &before);
+	}
+	ck_assert_int_gt(seen, 0);
+	storm_expect_good_end(&storm);
+}
+END_TEST
+
+START_TEST(the_duration_ends_an_attach)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_storm_ struct storm storm = {0};
+	_cleanup_status_ struct status before = {0};
+	_cleanup_process_ struct process attach = {0};
+	_cleanup_report_ struct report report = {0};
+
+	scratch_make(&scratch);
+	storm_start(&scratch, 4, &storm);
+	status_read(storm.process.pid, &before);
+	tracealloc_start_attach(&scratch, ARGV("--for", "200ms"), storm.process.pid, &attach);
+	ck_assert_int_gt(expect_good_attach(&scratch, &attach), 0);
+	tracealloc_report(&scratch, &report);
+	json_int_t duration_ns = json_integer_value(json_object_get(report.root, "duration_ns"));
+	ck_assert_int_ge(duration_ns, 200000000);
+	expect_clean(&storm, &before);
+	storm_expect_good_end(&storm);
+}
+END_TEST
+
+static const int ending_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+START_TEST(a_signal_at_any_moment_of_an_attach_ends_it_cleanly)
+{
+	int signal = ending_signals[_i];
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_storm_ struct storm storm = {0};
+	_cleanup_status_ struct status before = {0};
+
+	scratch_make(&scratch);
+	storm_start(&scratch, 8, &storm);
+	status_read(storm.process.pid, &before);
+	for (int delay_us = 100; delay_us < 400000; delay_us = delay_us * 5 / 2) {
+		_cleanup_process_ struct process attach = {0};
+		const struct timespec delay = {.tv_nsec = delay_us * 1000L};
+
+		tracealloc_start_attach(&scratch, NULL, storm.process.pid, &attach);
+		/* The moment is arbitrary on purpose: from before main to full swing. */
+		nanosleep(&delay, NULL);
+		process_signal(&attach, signal);
+		int status = process_wait(&attach);
+		bool died = WIFSIGNALED(status) && WTERMSIG(status) == signal;
+		ck_assert_msg(status == 0 || died, "after %d us: status %#x", delay_us, status);
+		expect_clean(&storm, &before);
+	}
+	storm_expect_good_end(&storm);
+}
+END_TEST
+
+START_TEST(a_second_tracer_is_refused_and_disturbs_nothing)
+{
+	_cleanup_scratch_ struct scratch scratch = {0}, second_scratch = {0};
+	_cleanup_storm_ struct storm storm = {0};
+	_cleanup_process_ struct process attach = {0}, second = {0};
+	char expected[64];
+
+	scratch_make(&scratch);
+	scratch_make(&second_scratch);
+	storm_start(&scratch, 4, &storm);
+	tracealloc_start_attach(&scratch, NULL, storm.process.pid, &attach);
+	tracealloc_until_attached(&attach, storm.process.pid);
+	tracealloc_start_attach(&second_scratch, NULL, storm.process.pid, &second);
+	int status = process_wait(&second);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "status %#x", status);
+	_cleanup_free_ char *errors = process_errors(&second);
+	ck_assert_msg(strstr(errors, "already traced") != NULL, "it says \"%s\"", errors);
+	/* Who does it is part of the message. */
+	snprintf(expected, sizeof(expected), "%d", attach.pid);
+	ck_assert_msg(strstr(errors, expected) != NULL, "it says \"%s\", not pid %s", errors,
+		      expected);
+	storm_expect_progress(&storm);
+	process_signal(&attach, SIGINT);
+	ck_assert_int_gt(expect_good_attach(&scratch, &attach), 0);
+	storm_expect_good_end(&storm);
+}
+END_TEST
+
+START_TEST(the_target_may_end_while_it_is_traced)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_storm_ struct storm storm = {0};
+	_cleanup_process_ struct process attach = {0};
+
+	scratch_make(&scratch);
+	storm_start(&scratch, 16, &storm);
+	tracealloc_start_attach(&scratch, NULL, storm.process.pid, &attach);
+	tracealloc_until_attached(&attach, storm.process.pid);
+	storm_expect_progress(&storm);
+	if (_i == 0)
+		storm_expect_good_end(&storm);
+	else
+		process_signal(&storm.process, SIGKILL);
+	ck_assert_int_gt(expect_good_attach(&scratch, &attach), 0);
+	if (_i == 1) {
+		int status = process_wait(&storm.process);
+		ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	}
+}
+END_TEST
+
+START_TEST(the_target_may_end_at_any_moment_of_an_attach)
+{
+	for (int delay_us = 200; delay_us < 300000; delay_us *= 2) {
+		_cleanup_scratch_ struct scratch scratch = {0};
+		_cleanup_storm_ struct storm storm = {0};
+		_cleanup_process_ struct process attach = {0};
+		const struct timespec delay = {.tv_nsec = delay_us * 1000L};
+
+		scratch_make(&scratch);
+		storm_start(&scratch, 8, &storm);
+		tracealloc_start_attach(&scratch, NULL, storm.process.pid, &attach);
+		nanosleep(&delay, NULL);
+		process_signal(&storm.process, SIGKILL);
+		int status = process_wait(&attach);
+		/* Either it had attached and reports, or it says that there is nobody. */
+		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) <= 1,
+			      "after %d us: status %#x", delay_us, status);
+	}
+}
+END_TEST
+
+START_TEST(threads_being_born_are_all_seen)
+{
+	int rounds = suite_is_long() ? 100 : 10;
+	_cleanup_free_ char *program = suite_target("newborn");
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process target = {0};
+	long births;
+
+	scratch_make(&scratch);
+	process_start(&scratch, "newborn", ARGV(program), &target);
+	process_wait_output(&target, "ready");
+	for (int round = 0; round < rounds; round++) {
+		_cleanup_process_ struct process attach = {0};
+
+		tracealloc_start_attach(&scratch, ARGV("--for", "100ms"), target.pid, &attach);
+		ck_assert_int_gt(expect_good_attach(&scratch, &attach), 0);
+		status_until_untraced(target.pid);
+		code_expect_clean(target.pid);
+		ck_assert_msg(!process_wait_seconds(&target, 0), "the target died: %#x",
+			      target.status);
+	}
+	process_close_input(&target);
+	ck_assert_int_eq(process_wait(&target), 0);
+	_cleanup_free_ char *said = process_output(&target);
+	ck_assert_int_eq(sscanf(said, "ready\nok %ld", &births), 1);
+	ck_assert_int_gt(births, 0);
+}
+END_TEST
+
+/* `tracealloc attach PID` fails with status 1, one line that starts right and contains `why`. */
+static void expect_refusal(const struct scratch *scratch, pid_t pid, const char *why)
+{
+	_cleanup_process_ struct process attach = {0};
+
+	tracealloc_start_attach(scratch, NULL, pid, &attach);
+	int status = process_wait(&attach);
+	_cleanup_free_ char *errors = process_errors(&attach);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "pid %d: status %#x: %s", pid,
+		      status, errors);
+	ck_assert_msg(strncmp(errors, "tracealloc: ", 12) == 0, "it says \"%s\"", errors);
+	ck_assert_msg(strstr(errors, why) != NULL, "it says \"%s\", not \"%s\"", errors, why);
+	ck_assert_msg(strchr(errors, '\n') == errors + strlen(errors) - 1,
+		      "more than one line: \"%s\"", errors);
+}
+
+START_TEST(a_process_that_is_not_there_is_refused)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	pid_t gone = fork();
+
+	if (gone == 0)
+		_exit(0);
+	waitpid(gone, NULL, 0);
+	scratch_make(&scratch);
+	expect_refusal(&scratch, gone, "no such process");
+}
+END_TEST
+
+START_TEST(a_zombie_is_refused)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	siginfo_t end;
+	pid_t zombie = fork();
+
+	if (zombie == 0)
+		_exit(0);
+	waitid(P_PID, (id_t)zombie, &end, WEXITED | WNOWAIT);
+	scratch_make(&scratch);
+	expect_refusal(&scratch, zombie, "zombie");
+	waitpid(zombie, NULL, 0);
+}
+END_TEST
+
+START_TEST(a_kernel_thread_is_refused)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+
+	scratch_make(&scratch);
+	/* Only where pid 2 is the kernel's: not in a container. */
+	if (access("/proc/2/exe", F_OK) == 0 || access("/proc/2/comm", F_OK) < 0) {
+		suite_skip("no kernel thread to be seen as pid 2");
+		return;
+	}
+	expect_refusal(&scratch, 2, "kernel thread");
+}
+END_TEST
+
+START_TEST(tracealloc_itself_is_refused)
+{
+	_cleanup_free_ char *program = suite_tracealloc();
+	_cleanup_scratch_ struct scratch scratch = {0};
+
+	scratch_make(&scratch);
+	/* The shell becomes tracealloc, so its own pid is the one named. */
+	int status =
+		process_call(&scratch, "self", ARGV("sh", "-c", "exec \"$0\" attach $$", program));
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "status %#x", status);
+}
+END_TEST
+
+static void expect_bare_refusal(const char *bits, const char *machine, const char *why)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process target = {0};
+	_cleanup_status_ struct status before = {0}, after = {0};
+
+	scratch_make(&scratch);
+	_cleanup_free_ char *program =
+		suite_build(&scratch, "special/bare.S", "bare",
+			    ARGV("-nostdlib", "-static", "-no-pie", bits, machine));
+	process_start(&scratch, "target", ARGV(program), &target);
+	process_wait_output(&target, "ready");
+	status_read(target.pid, &before);
+	expect_refusal(&scratch, target.pid, why);
+	status_until_untraced(target.pid);
+	status_read(target.pid, &after);
+	status_expect_same(&before, &after);
+	code_expect_clean(target.pid);
+	process_close_input(&target);
+	ck_assert_int_eq(process_wait(&target), 0);
+}
+
+START_TEST(a_process_without_an_allocator_is_refused)
+{
+	expect_bare_refusal("-DBITS=64", "-m64", "no allocator");
+}
+END_TEST
+
+START_TEST(a_32_bit_process_is_refused)
+{
+	expect_bare_refusal("-DBITS=32", "-m32", "32-bit");
+}
+END_TEST
+
+/* As the user nobody, who may not trace the target. */
+static void expect_denied(const struct scratch *scratch, pid_t pid)
+{
+	_cleanup_free_ char *built = suite_tracealloc();
+	_cleanup_free_ char *program = scratch_file(scratch, "tracealloc");
+	char number[16];
+
+	/* The build directory may be closed to others, the scratch directory is not. */
+	ck_assert_int_eq(process_call(scratch, "copy", ARGV("cp", built, program)), 0);
+	snprintf(number, sizeof(number), "%d", pid);
+	int status = process_call(scratch, "denied",
+				  ARGV("setpriv", "--reuid", "65534", "--regid", "65534",
+				       "--clear-groups", program, "attach", number));
+	_cleanup_free_ char *errors = tracealloc_text(scratch, "denied.err");
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "status %#x: %s", status,
+		      errors);
+	ck_assert_msg(strstr(errors, number) != NULL, "it says \"%s\", without the pid", errors);
+	ck_assert_msg(strchr(errors, '\n') == errors + strlen(errors) - 1,
+		      "more than one line: \"%s\"", errors);
+}
+
+START_TEST(another_users_process_is_refused_with_the_rule)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process target = {0};
+
+	if (geteuid() != 0) {
+		suite_skip("only root can start a process of another user");
+		return;
+	}
+	scratch_make(&scratch);
+	process_start(&scratch, "target",
+		      ARGV("setpriv", "--reuid", "65533", "--regid", "65533", "--clear-groups",
+			   "sh", "-c", "echo ready; read end"),
+		      &target);
+	process_wait_output(&target, "ready");
+	expect_denied(&scratch, target.pid);
+	_cleanup_free_ char *errors = tracealloc_text(&scratch, "denied.err");
+	ck_assert_msg(strstr(errors, "user") != NULL, "it says \"%s\"", errors);
+}
+END_TEST
+
+START_TEST(a_process_that_is_not_dumpable_is_refused_with_the_rule)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process target = {0};
+
+	if (geteuid() != 0) {
+		suite_skip("only root can make a process of its own user not dumpable from here");
+		return;
+	}
+	scratch_make(&scratch);
+	/* A program that may be run but not read is not dumpable (ptrace(2), execve(2)). */
+	_cleanup_free_ char *secret = scratch_file(&scratch, "secret");
+	ck_assert_int_eq(process_call(&scratch, "copy", ARGV("cp", "/bin/dash", secret)), 0);
+	ck_assert_int_eq(chmod(secret, 0711), 0);
+	process_start(&scratch, "target",
+		      ARGV("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+			   secret, "-c", "echo ready; read end"),
+		      &target);
+	process_wait_output(&target, "ready");
+	expect_denied(&scratch, target.pid);
+}
+END_TEST
+
+START_TEST(an_unprivileged_user_attaches_to_a_process_of_his_own)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process target = {0};
+	char number[16];
+
+	if (geteuid() != 0) {
+		suite_skip(
+			"every other test of this suite is made as an unprivileged user already");
+		return;
+	}
+	scratch_make(&scratch);
+	_cleanup_free_ char *built = suite_tracealloc();
+	_cleanup_free_ char *built_target = suite_target("newborn");
+	_cleanup_free_ char *program = scratch_file(&scratch, "tracealloc");
+	_cleanup_free_ char *target_program = scratch_file(&scratch, "newborn");
+	process_call(&scratch, "copy", ARGV("cp", built, program));
+	process_call(&scratch, "copy", ARGV("cp", built_target, target_program));
+	process_start(&scratch, "target",
+		      ARGV("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups",
+			   target_program),
+		      &target);
+	process_wait_output(&target, "ready");
+	snprintf(number, sizeof(number), "%d", target.pid);
+	int status =
+		process_call(&scratch, "own",
+			     ARGV("setpriv", "--reuid", "65534", "--regid", "65534",
+				  "--clear-groups", program, "attach", "--for", "100ms", number));
+	_cleanup_free_ char *errors = tracealloc_text(&scratch, "own.err");
+	ck_assert_msg(status == 0, "status %#x: %s", status, errors);
+	_cleanup_free_ char *said = tracealloc_text(&scratch, "own.out");
+	ck_assert_msg(strstr(said, "Top 10 lines") != NULL, "it says \"%s\"", said);
+	process_close_input(&target);
+	ck_assert_int_eq(process_wait(&target), 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("attach");
+	TCase *cycle_case = suite_case(suite, "cycles", 120);
+	TCase *refusal_case = suite_case(suite, "refusals", 120);
+
+	tcase_add_test(cycle_case, detaching_leaves_nothing_behind);
+	tcase_add_test(cycle_case, the_duration_ends_an_attach);
+	tcase_add_loop_test(cycle_case, a_signal_at_any_moment_of_an_attach_ends_it_cleanly, 0, 4);
+	tcase_add_test(cycle_case, a_second_tracer_is_refused_and_disturbs_nothing);
+	tcase_add_loop_test(cycle_case, the_target_may_end_while_it_is_traced, 0, 2);
+	tcase_add_test(cycle_case, the_target_may_end_at_any_moment_of_an_attach);
+	tcase_add_test(cycle_case, threads_being_born_are_all_seen);
+	tcase_add_test(refusal_case, a_process_that_is_not_there_is_refused);
+	tcase_add_test(refusal_case, a_zombie_is_refused);
+	tcase_add_test(refusal_case, a_kernel_thread_is_refused);
+	tcase_add_test(refusal_case, tracealloc_itself_is_refused);
+	tcase_add_test(refusal_case, a_process_without_an_allocator_is_refused);
+	tcase_add_test(refusal_case, a_32_bit_process_is_refused);
+	tcase_add_test(refusal_case, another_users_process_is_refused_with_the_rule);
+	tcase_add_test(refusal_case, a_process_that_is_not_dumpable_is_refused_with_the_rule);
+	tcase_add_test(refusal_case, an_unprivileged_user_attaches_to_a_process_of_his_own);
+	return suite_run(suite);
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Processes that make processes: outputs and statuses are those of an untraced run, children are
+ * counted or left alone as asked, and no child ever meets one of our breakpoints.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "lib/suite.h"
+#include "lib/tracealloc.h"
+
+enum { UNKNOWN = -1 };
+
+/*
+ * What the target's source says it makes: the parent one block of 999 bytes (given back), a working
+ * child 30 of 500 bytes, of which it gives back 15. UNKNOWN where a shell or threads take part.
+ */
+static const struct tree_mode {
+	const char *name;
+	int64_t blocks, released_blocks; /* with --follow children */
+	int64_t own_blocks;		 /* with --follow none */
+	size_t processes;		 /* with --follow children; 0: not to be known */
+} modes[] = {
+	{"fork", 31, 16, 1, 2},
+	{"vfork", 31, 16, 1, 3},
+	{"spawn", 31, 16, 1, 0}, /* how many it takes to be refused is the library's business */
+	{"clone-vm", 2, 2, 2, 2},
+	{"system", UNKNOWN, UNKNOWN, UNKNOWN, 0},
+	{"popen", UNKNOWN, UNKNOWN, UNKNOWN, 0},
+	{"exec", 31, 15, 31, 1},
+	{"exec-thread", UNKNOWN, UNKNOWN, UNKNOWN, 1},
+	{"exec-fail", 31, 16, 31, 1},
+	{"grand", 31, 16, 1, 4},
+	{"storm", 1 + 40 * 31, 1 + 40 * 16, 1 + 40, 41},
+};
+
+enum { MODES = sizeof(modes) / sizeof(*modes) };
+
+/* The untraced run, for output and status. */
+static int run_control(const struct scratch *scratch, const char *program, const char *mode)
+{
+	return process_call(scratch, "control", ARGV(program, mode));
+}
+
+static void expect_same_behaviour(const struct scratch *scratch, const char *mode, int status,
+				  int control_status)
+{
+	_cleanup_free_ char *said = tracealloc_text(scratch, "traced.out");
+	_cleanup_free_ char *control_said = tracealloc_text(scratch, "control.out");
+
+	ck_assert_msg(strcmp(said, control_said) == 0, "%s: said \"%s\" instead of \"%s\"", mode,
+		      said, control_said);
+	ck_assert_msg(status == control_status, "%s: status %#x instead of %#x", mode, status,
+		      control_status);
+}
+
+START_TEST(children_are_followed_and_behave_as_ever)
+{
+	const struct tree_mode *mode = &modes[_i];
+	_cleanup_free_ char *program = suite_target("tree");
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_report_ struct report report = {0};
+
+	scratch_make(&scratch);
+	int control_status = run_control(&scratch, program, mode->name);
+	int status = tracealloc_run(&scratch, ARGV("--follow", "children", "--show", "total"),
+				    ARGV(program, mode->name), &report);
+	expect_same_behaviour(&scratch, mode->name, status, control_status);
+	if (mode->blocks != UNKNOWN) {
+		ck_assert_int_eq(report_total(&report, "total_blocks"), mode->blocks);
+		ck_assert_int_eq(report_at(&report, "tree.c", 0).total_blocks, mode->blocks);
+	} else {
+		ck_assert_int_ge(report_at(&report, "tree.c", 0).total_blocks, 31);
+	}
+	if (mode->released_blocks != UNKNOWN)
+		ck_assert_int_eq(report_total(&report, "released_blocks"), mode->released_blocks);
+	if (mode->processes)
+		ck_assert_int_eq(report_process_count(&report), mode->processes);
+	ck_assert_int_eq(report_total(&report, "unknown_releases"), 0);
+}
+END_TEST
+
+START_TEST(children_that_are_not_followed_are_left_clean_and_alive)
+{
+	const struct tree_mode *mode = &modes[_i];
+	_cleanup_free_ char *program = suite_target("tree");
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_report_ struct report report = {0};
+
+	scratch_make(&scratch);
+	int control_status = run_control(&scratch, program, mode->name);
+	int status = tracealloc_run(&scratch, ARGV("--follow", "none", "--show", "total"),
+				    ARGV(program, mode->name), &report);
+	expect_same_behaviour(&scratch, mode->name, status, control_status);
+	if (mode->own_blocks != UNKNOWN)
+		ck_assert_int_eq(report_total(&report, "total_blocks"), mode->own_blocks);
+	/* A child that shares our target's memory is part of it until it ends or calls exec. */
+	if (strcmp(mode->name, "clone-vm") != 0)
+		ck_assert_int_eq(report_process_count(&report), 1);
+}
+END_TEST
+
+START_TEST(every_process_of_the_tree_is_listed_with_its_end)
+{
+	_cleanup_free_ char *program = suite_target("tree");
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_report_ struct report report = {0};
+	size_t index, children = 0;
+	const json_t *one;
+
+	scratch_make(&scratch);
+	tracealloc_run(&scratch, NULL, ARGV(program, "storm"), &report);
+	json_array_foreach(json_object_get(report.root, "processes"), index, one)
+	{
+		json_int_t status = json_integer_value(json_object_get(one, "exit_status"));
+
+		ck_assert(json_is_null(json_object_get(one, "signal")));
+		ck_assert(status == 4 || status == 5);
+		children += status == 5;
+	}
+	ck_assert_int_eq(children, 40);
+}
+END_TEST
+
+static bool orphan_has_ended(const void *context)
+{
+	_cleanup_free_ char *said = process_output(context);
+
+	return strstr(said, "orphan ends") != NULL;
+}
+
+/* A child that outlives the process it came from, followed or not. */
+START_TEST(an_orphan_ends_as_ever)
+{
+	static const char *const policies[] = {"children", "none"};
+	_cleanup_free_ char *program = suite_target("tree");
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process run = {0};
+
+	scratch_make(&scratch);
+	tracealloc_start_run(&scratch, ARGV("--follow", policies[_i]), ARGV(program, "orphan"),
+			     &run);
+	process_wait_output(&run, "parent ends");
+	process_close_input(&run);
+	ck_assert_int_eq(process_wait(&run), 0);
+	process_until(orphan_has_ended, &run, "the orphan's last words");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("tree");
+	TCase *follow_case = suite_case(suite, "follow", 120);
+	TCase *leave_case = suite_case(suite, "leave", 120);
+
+	tcase_add_loop_test(follow_case, children_are_followed_and_behave_as_ever, 0, MODES);
+	tcase_add_test(follow_case, every_process_of_the_tree_is_listed_with_its_end);
+	tcase_add_loop_test(follow_case, an_orphan_ends_as_ever, 0, 2);
+	tcase_add_loop_test(leave_case, children_that_are_not_followed_are_left_clean_and_alive, 0,
+			    MODES);
+	return suite_run(suite);
+}

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT */
+/* What command lines mean, and every complaint about them, word for word. */
+#include "cli/command_line.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+enum { ARGUMENTS_MAX = 16 };
+
+/* Parses a copy of the NULL-terminated words; options must have been initialized. */
+static struct error *parse(struct options *options, const char *const words[])
+{
+	static char *argv[ARGUMENTS_MAX];
+	int argc = 0;
+	for (; words[argc]; argc++)
+		argv[argc] = (char *)words[argc];
+	argv[argc] = NULL;
+	return command_line_parse(options, argc, argv);
+}
+
+#define WORDS(...) ((const char *const[]){"tracealloc", __VA_ARGS__, NULL})
+
+static void accept_words(struct options *options, const char *const words[])
+{
+	options_init(options);
+	struct error *err = parse(options, words);
+	ck_assert_msg(!err, "%s", err ? error_message(err) : "");
+}
+
+static void refuse_words(const char *const words[], const char *message)
+{
+	_cleanup_options_ struct options options;
+	options_init(&options);
+	_cleanup_error_ struct error *err = parse(&options, words);
+	ck_assert_msg(err != NULL, "accepted, not: %s", message);
+	ck_assert_str_eq(error_message(err), message);
+	ck_assert_int_eq(error_kind_of(err), ERROR_USAGE);
+}
+
+#define accept(options, ...) accept_words(options, WORDS(__VA_ARGS__))
+#define refuse(message, ...) refuse_words(WORDS(__VA_ARGS__), message)
+
+START_TEST(run_has_the_documented_defaults)
+{
+	_cleanup_options_ struct options o;
+	accept(&o, "run", "prog");
+	ck_assert_int_eq(o.command, OPTIONS_RUN);
+	ck_assert_str_eq(o.program[0], "prog");
+	ck_assert_ptr_null(o.program[1]);
+	ck_assert_int_eq(o.session.engine, SESSION_ENGINE_AUTO);
+	ck_assert_uint_eq(o.session.depth, 64);
+	ck_assert(o.session.follow_children);
+	ck_assert(!o.session.pin);
+	ck_assert_uint_eq(o.session.duration_ns, 0);
+	ck_assert_int_eq(o.session.started_fd, -1);
+	ck_assert_int_eq(o.query.show, QUERY_PEAK);
+	ck_assert_int_eq(o.query.group_by, QUERY_LINE);
+	ck_assert_int_eq(o.query.charge, QUERY_CHARGE_CALLER);
+	ck_assert_uint_eq(o.query.top, 10);
+	ck_assert_uint_eq(o.query.skip_count, 0);
+	ck_assert_int_eq(o.format, OPTIONS_TEXT);
+	ck_assert_ptr_null(o.report_path);
+	ck_assert(!o.quiet);
+	ck_assert_uint_eq(o.verbose, 0);
+}
+END_TEST
+
+START_TEST(attach_shows_what_is_live_unless_told_otherwise)
+{
+	_cleanup_options_ struct options o, other;
+	accept(&o, "attach", "1234");
+	ck_assert_int_eq(o.command, OPTIONS_ATTACH);
+	ck_assert_int_eq(o.pid, 1234);
+	ck_assert_int_eq(o.query.show, QUERY_CURRENT);
+	accept(&other, "attach", "--show=peak", "1234");
+	ck_assert_int_eq(other.query.show, QUERY_PEAK);
+}
+END_TEST
+
+START_TEST(every_option_reaches_its_field)
+{
+	_cleanup_options_ struct options o;
+	accept(&o, "run", "--engine=breakpoint", "--follow", "none", "--depth=12", "--for=250ms",
+	       "--pin", "--top", "3", "--charge=callee", "--report=out.txt", "--format", "json",
+	       "prog");
+	ck_assert_int_eq(o.session.engine, SESSION_ENGINE_BREAKPOINT);
+	ck_assert(!o.session.follow_children);
+	ck_assert_uint_eq(o.session.depth, 12);
+	ck_assert_uint_eq(o.session.duration_ns, 250000000);
+	ck_assert(o.session.pin);
+	ck_assert_uint_eq(o.query.top, 3);
+	ck_assert_int_eq(o.query.charge, QUERY_CHARGE_CALLEE);
+	ck_assert_str_eq(o.report_path, "out.txt");
+	ck_assert_int_eq(o.format, OPTIONS_JSON);
+}
+END_TEST
+
+START_TEST(every_choice_means_what_it_says)
+{
+	static const struct {
+		const char *argument;
+		int value;
+	} shows[] = {{"--show=peak", QUERY_PEAK},
+		     {"--show=current", QUERY_CURRENT},
+		     {"--show=total", QUERY_TOTAL},
+		     {"--show=leaked", QUERY_LEAKED},
+		     {"--show=count", QUERY_COUNT}},
+	  groups[] = {{"--group-by=line", QUERY_LINE},
+		      {"--group-by=file", QUERY_FILE},
+		      {"--group-by=function", QUERY_FUNCTION},
+		      {"--group-by=module", QUERY_MODULE}};
+	for (size_t i = 0; i < sizeof shows / sizeof *shows; i++) {
+		_cleanup_options_ struct options o;
+		accept(&o, "run", shows[i].argument, "prog");
+		ck_assert_int_eq(o.query.show, shows[i].value);
+	}
+	for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+		_cleanup_options_ struct options o;
+		accept(&o, "run", groups[i].argument, "prog");
+		ck_assert_int_eq(o.query.group_by, groups[i].value);
+	}
+	_cleanup_options_ struct options o;
+	accept(&o, "run", "--engine=auto", "--follow=children", "--charge=caller", "--format=text",
+	       "prog");
+	ck_assert_int_eq(o.session.engine, SESSION_ENGINE_AUTO);
+	ck_assert(o.session.follow_children);
+	ck_assert_int_eq(o.query.charge, QUERY_CHARGE_CALLER);
+	ck_assert_int_eq(o.format, OPTIONS_TEXT);
+}
+END_TEST
+
+START_TEST(the_arguments_of_the_program_are_its_own)
+{
+	_cleanup_options_ struct options o;
+	accept(&o, "run", "-q", "prog", "--top", "x", "--", "-v");
+	ck_assert_uint_eq(o.query.top, 10);
+	ck_assert_uint_eq(o.verbose, 0);
+	static const char *const expected[] = {"prog", "--top", "x", "--", "-v"};
+	for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
+		ck_assert_str_eq(o.program[i], expected[i]);
+	ck_assert_ptr_null(o.program[5]);
+}
+END_TEST
+
+START_TEST(two_dashes_end_the_options)
+{
+	_cleanup_options_ struct options o;
+	accept(&o, "run", "--top=2", "--", "--top", "9");
+	ck_assert_uint_eq(o.query.top, 2);
+	ck_assert_str_eq(o.program[0], "--top");
+	ck_assert_str_eq(o.program[1], "9");
+}
+END_TEST
+
+START_TEST(a_single_dash_is_a_program)
+{
+	_cleanup_options_ struct options o;
+	accept(&o, "run", "-", "a");
+	ck_assert_str_eq(o.program[0], "-");
+}
+END_TEST
+
+START_TEST(attach_takes_options_after_the_process_id_too)
+{
+	_cleanup_options_ struct options o;
+	accept(&o, "attach", "--top=2", "7", "--for", "1s", "-q");
+	ck_assert_int_eq(o.pid, 7);
+	ck_assert_uint_eq(o.query.top, 2);
+	ck_assert_uint_eq(o.session.duration_ns, 1000000000);
+	ck_assert(o.quiet);
+}
+END_TEST
+
+START_TEST(letters_may_be_joined_and_end_in_a_value)
+{
+	_cleanup_options_ struct options o, apart;
+	accept(&o, "run", "-vvn5", "-gfile", "prog");
+	ck_assert_uint_eq(o.verbose, 2);
+	ck_assert_uint_eq(o.query.top, 5);
+	ck_assert_int_eq(o.query.group_by, QUERY_FILE);
+	accept(&apart, "run", "-n", "6", "-g", "module", "prog");
+	ck_assert_uint_eq(apart.query.top, 6);
+	ck_assert_int_eq(apart.query.group_by, QUERY_MODULE);
+}
+END_TEST
+
+START_TEST(the_last_of_an_option_wins)
+{
+	_cleanup_options_ struct options o;
+	accept(&o, "run", "--top=1", "--top=2", "--show=total", "--show=count", "prog");
+	ck_assert_uint_eq(o.query.top, 2);
+	ck_assert_int_eq(o.query.show, QUERY_COUNT);
+}
+END_TEST
+
+START_TEST(the_later_of_quiet_and_verbose_wins)
+{
+	_cleanup_options_ struct options quiet, verbose;
+	accept(&quiet, "run", "-v", "-q", "prog");
+	ck_assert(quiet.quiet);
+	ck_assert_uint_eq(quiet.verbose, 0);
+	accept(&verbose, "run", "-q", "-v", "prog");
+	ck_assert(!verbose.quiet);
+	ck_assert_uint_eq(verbose.verbose, 1);
+}
+END_TEST
+
+START_TEST(skip_patterns_add_up)
+{
+	_cleanup_options_ struct options o;
+	accept(&o, "run", "--skip", "xmalloc", "--skip=pool_*", "--skip", "a b", "prog");
+	ck_assert_uint_eq(o.query.skip_count, 3);
+	ck_assert_str_eq(o.query.skip[0], "xmalloc");
+	ck_assert_str_eq(o.query.skip[1], "pool_*");
+	ck_assert_str_eq(o.query.skip[2], "a b");
+}
+END_TEST
+
+START_TEST(help_knows_what_it_was_asked_about)
+{
+	static const struct {
+		const char *words[4];
+		unsigned topic;
+	} cases[] = {
+		{{"help"}, 0},
+		{{"--help"}, 0},
+		{{"-h"}, 0},
+		{{"help", "-h"}, 0},
+		{{"help", "help"}, 0},
+		{{"help", "run"}, OPTIONS_RUN},
+		{{"run", "--help"}, OPTIONS_RUN},
+		{{"run", "-qh"}, OPTIONS_RUN},
+		{{"help", "attach"}, OPTIONS_ATTACH},
+		{{"attach", "-h", "nonsense"}, OPTIONS_ATTACH},
+		{{"attach", "12", "--help"}, OPTIONS_ATTACH},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		_cleanup_options_ struct options o;
+		accept(&o, cases[i].words[0], cases[i].words[1], cases[i].words[2]);
+		ck_assert_int_eq(o.command, OPTIONS_HELP);
+		ck_assert_uint_eq(o.help_topic, cases[i].topic);
+	}
+}
+END_TEST
+
+START_TEST(version_is_known_everywhere)
+{
+	_cleanup_options_ struct options bare, letter, run;
+	accept(&bare, "--version");
+	ck_assert_int_eq(bare.command, OPTIONS_VERSION);
+	accept(&letter, "-V");
+	ck_assert_int_eq(letter.command, OPTIONS_VERSION);
+	accept(&run, "run", "--version");
+	ck_assert_int_eq(run.command, OPTIONS_VERSION);
+}
+END_TEST
+
+START_TEST(help_and_version_end_the_reading)
+{
+	_cleanup_options_ struct options o;
+	accept(&o, "run", "--help", "--no-such-option");
+	ck_assert_int_eq(o.command, OPTIONS_HELP);
+}
+END_TEST
+
+START_TEST(a_missing_command_is_told)
+{
+	_cleanup_options_ struct options options;
+	options_init(&options);
+	_cleanup_error_ struct error *err = command_line_parse(&options, 0, (char *[]){NULL});
+	ck_assert_str_eq(error_message(err), "no command given: 'tracealloc help' lists them");
+	refuse_words((const char *const[]){"tracealloc", NULL},
+		     "no command given: 'tracealloc help' lists them");
+	refuse("no command given: 'tracealloc help' lists them", "--");
+}
+END_TEST
+
+START_TEST(a_wrong_command_is_told)
+{
+	refuse("unknown command 'ru': give one of run|attach|help", "ru");
+	refuse("unknown command 'run|attach': give one of run|attach|help", "run|attach");
+	refuse("unknown command '': give one of run|attach|help", "");
+	refuse("unknown command 'top': give one of run|attach|help", "help", "top");
+	refuse("unexpected argument 'attach': tracealloc help [COMMAND]", "help", "run", "attach");
+}
+END_TEST
+
+START_TEST(a_missing_operand_is_told)
+{
+	refuse("no program given: tracealloc run [OPTIONS] [--] PROGRAM [ARG...]", "run");
+	refuse("no program given: tracealloc run [OPTIONS] [--] PROGRAM [ARG...]", "run", "--");
+	refuse("no program given: tracealloc run [OPTIONS] [--] PROGRAM [ARG...]", "run", "-q");
+	refuse("no process id given: tracealloc attach [OPTIONS] PID", "attach");
+}
+END_TEST
+
+START_TEST(a_wrong_process_id_is_told)
+{
+	static const char *const refused[] = {"0", "-", "x1", "1x", "2147483648", ""};
+	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+		_cleanup_free_ char *message = NULL;
+		ck_assert_int_gt(asprintf(&message,
+					  "bad process id '%s': give a number, as 'pgrep -n NAME' "
+					  "prints it",
+					  refused[i]),
+				 0);
+		refuse(message, "attach", refused[i]);
+	}
+	refuse("unexpected argument '13': give one process id", "attach", "12", "13");
+}
+END_TEST
+
+START_TEST(an_unknown_option_is_told)
+{
+	refuse("unknown option '--tops': 'tracealloc help' lists them", "run", "--tops=3", "prog");
+	refuse("unknown option '-x': 'tracealloc help' lists them", "run", "-qx", "prog");
+	refuse("unknown option '-1': 'tracealloc help' lists them", "attach", "-1");
+	refuse("unknown option '--': 'tracealloc help' lists them", "run", "--=", "prog");
+	refuse("unknown option '--nope': 'tracealloc help' lists them", "--nope", "run", "prog");
+}
+END_TEST
+
+START_TEST(a_prefix_of_an_option_is_no_option)
+{
+	refuse("unknown option '--to': 'tracealloc help' lists them", "run", "--to=3", "prog");
+	refuse("unknown option '--vers': 'tracealloc help' lists them", "--vers");
+}
+END_TEST
+
+START_TEST(an_option_of_a_command_must_follow_it)
+{
+	refuse("option '--top' must follow its command: run|attach", "--top=3", "run", "prog");
+	refuse("option '--quiet' must follow its command: run|attach", "-q", "run", "prog");
+	refuse("option '--top' must follow its command: run|attach", "help", "--top=3");
+}
+END_TEST
+
+START_TEST(a_missing_value_is_told_for_every_option_that_takes_one)
+{
+	size_t count, valued = 0;
+	const struct options_row *rows = options_rows(&count);
+	for (size_t i = 0; i < count; i++) {
+		_cleanup_free_ char *argument = NULL, *message = NULL;
+		if (!rows[i].value)
+			continue;
+		valued++;
+		ck_assert_int_gt(asprintf(&argument, "--%s", rows[i].name), 0);
+		ck_assert_int_gt(asprintf(&message, "option '--%s' needs a value: --%s %s",
+					  rows[i].name, rows[i].name, rows[i].value),
+				 0);
+		refuse(message, "run", argument);
+	}
+	ck_assert_uint_eq(valued, 11);
+	refuse("option '--top' needs a value: --top N", "run", "-n");
+}
+END_TEST
+
+START_TEST(a_value_too_many_is_told)
+{
+	refuse("option '--quiet' takes no value, not '1': write --quiet alone", "run", "--quiet=1",
+	       "prog");
+	refuse("option '--help' takes no value, not '': write --help alone", "--help=");
+}
+END_TEST
+
+START_TEST(a_bad_value_is_told_with_what_is_wanted)
+{
+	refuse("bad value '0' for --top: give a number from 1 to 1000000000", "run", "--top=0",
+	       "p");
+	refuse("bad value '-5' for --top: give a number from 1 to 1000000000", "run", "-n", "-5");
+	refuse("bad value 'many' for --top: give a number from 1 to 1000000000", "run", "-nmany");
+	refuse("bad value '1025' for --depth: give a number from 1 to 1024", "run", "--depth=1025");
+	refuse("bad value '' for --depth: give a number from 1 to 1024", "run", "--depth=");
+	refuse("bad value '5 s' for --for: give a time such as 10s, 500ms, 2m or 1h", "attach",
+	       "--for", "5 s");
+	refuse("bad value 'jump' for --engine: give one of auto|breakpoint", "run",
+	       "--engine=jump");
+	refuse("bad value 'all' for --follow: give one of children|none", "run", "--follow=all");
+	refuse("bad value 'lines' for --group-by: give one of line|file|function|module", "run",
+	       "-glines");
+	refuse("bad value 'leaks' for --show: give one of peak|current|total|leaked|count", "run",
+	       "--show", "leaks");
+	refuse("bad value '' for --charge: give one of caller|callee", "run", "--charge=");
+	refuse("bad value 'xml' for --format: give one of text|json", "run", "--format=xml");
+	refuse("bad value '' for --skip: give a pattern such as 'pool_*' or '*/libx.so*'", "run",
+	       "--skip=");
+	refuse("bad value '' for --report: give the name of a file", "run", "--report=");
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("cli/command_line");
+	TCase *meaning = tcase_create("meaning");
+	tcase_add_test(meaning, run_has_the_documented_defaults);
+	tcase_add_test(meaning, attach_shows_what_is_live_unless_told_otherwise);
+	tcase_add_test(meaning, every_option_reaches_its_field);
+	tcase_add_test(meaning, every_choice_means_what_it_says);
+	tcase_add_test(meaning, the_arguments_of_the_program_are_its_own);
+	tcase_add_test(meaning, two_dashes_end_the_options);
+	tcase_add_test(meaning, a_single_dash_is_a_program);
+	tcase_add_test(meaning, attach_takes_options_after_the_process_id_too);
+	tcase_add_test(meaning, letters_may_be_joined_and_end_in_a_value);
+	tcase_add_test(meaning, the_last_of_an_option_wins);
+	tcase_add_test(meaning, the_later_of_quiet_and_verbose_wins);
+	tcase_add_test(meaning, skip_patterns_add_up);
+	tcase_add_test(meaning, help_knows_what_it_was_asked_about);
+	tcase_add_test(meaning, version_is_known_everywhere);
+	tcase_add_test(meaning, help_and_version_end_the_reading);
+	suite_add_tcase(suite, meaning);
+	TCase *complaints = tcase_create("complaints");
+	tcase_add_test(complaints, a_missing_command_is_told);
+	tcase_add_test(complaints, a_wrong_command_is_told);
+	tcase_add_test(complaints, a_missing_operand_is_told);
+	tcase_add_test(complaints, a_wrong_process_id_is_told);
+	tcase_add_test(complaints, an_unknown_option_is_told);
+	tcase_add_test(complaints, a_prefix_of_an_option_is_no_option);
+	tcase_add_test(complaints, an_option_of_a_command_must_follow_it);
+	tcase_add_test(complaints, a_missing_value_is_told_for_every_option_that_takes_one);
+	tcase_add_test(complaints, a_value_too_many_is_told);
+	tcase_add_test(complaints, a_bad_value_is_told_with_what_is_wanted);
+	suite_add_tcase(suite, complaints);
+	return suite;
+}
+
+int main(void)
+{
+	SRunner *runner = srunner_create(make_suite());
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
