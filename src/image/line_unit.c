@@ -10,6 +10,10 @@
 #include "base/cleanup.h"
 #include "image/line_walk.h"
 
+/* Above what the largest units of real programs hold; a hostile one costs some 300 MiB for a while.
+ */
+enum { UNIT_RANGES_MAX = 4 << 20 };
+
 void line_unit_deinit(struct line_unit *unit)
 {
 	line_ranges_deinit(&unit->ranges);
@@ -111,6 +115,10 @@ static struct error *add_scope(struct line_unit *unit, Dwarf_Die *die, struct li
 
 static struct error *read_scopes(struct line_unit *unit, struct line_limits *limits)
 {
+	struct line_limits own = *limits;
+	if (own.budget > UNIT_RANGES_MAX)
+		own.budget = UNIT_RANGES_MAX;
+	size_t budget = own.budget;
 	/* enclosing[d]: the scope that a DIE at depth d stands in. */
 	uint32_t enclosing[LINE_DEPTH_MAX + 1] = {LINE_NONE};
 	struct line_walk walk;
@@ -121,10 +129,11 @@ static struct error *read_scopes(struct line_unit *unit, struct line_limits *lim
 		int tag = dwarf_tag(&walk.die);
 		if (tag != DW_TAG_subprogram && tag != DW_TAG_inlined_subroutine)
 			continue;
-		struct error *err = add_scope(unit, &walk.die, limits, inside);
+		struct error *err = add_scope(unit, &walk.die, &own, inside);
 		if (err)
 			return err;
 	}
+	limits->budget -= budget - own.budget;
 	return line_ranges_settle(&unit->ranges, LINE_TIE_LAST);
 }
 

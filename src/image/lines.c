@@ -12,7 +12,7 @@
 
 enum {
 	POSITIONS_MAX = 256,	  /* inlined calls within each other at one address */
-	RANGES_BUDGET = 16 << 20, /* in all units that are ever opened */
+	RANGES_BUDGET = 32 << 20, /* in all units that are ever opened */
 };
 
 /* What was found at an address; kept, as a program allocates from the same places again and again.

@@ -26,8 +26,18 @@ struct error *ledger_create(struct ledger **ret);
 void ledger_destroy(struct ledger *ledger);
 
 /*
- * Takes one event. O(1) amortized, growth of the table is spread over events. Errors: no memory
- * (the event is then not counted and the ledger stays consistent).
+ * Takes one event. O(1) amortized, growth of the table is spread over events. Errors: no memory,
+ * bad input for a kind or a site that cannot be (the event is then not counted and the ledger stays
+ * consistent; a resize whose end could not be taken has failed).
+ *
+ * totals.events counts calls: a resize once, at its end. A creation at address 0 is a failed call,
+ * a resize of address 0 a creation. A creation where a block is live means that the block's release
+ * was not seen: it is released first, as an implied release. A resize of a block never seen is an
+ * unknown (or inherited) release and a creation; an end without a begin begins and ends at once. A
+ * thread has at most 16 open resizes, the oldest is then cancelled. A block is `temporary` when it
+ * is released (by whatever thread) before the thread that created it creates another. Times may run
+ * backwards between threads: a lifetime is then 0. Sums stop at UINT64_MAX; a block is taken to
+ * have at most 2^48 - 1 bytes, more than any address space holds.
  */
 struct error *ledger_record(struct ledger *ledger, const struct event *event);
 
@@ -37,7 +47,10 @@ struct error *ledger_record(struct ledger *ledger, const struct event *event);
  */
 struct error *ledger_space_inherits(struct ledger *ledger, space_id space);
 
-/* A space ended or was replaced (exit, exec): its live blocks move from current to ended. */
+/*
+ * A space ended or was replaced (exit, exec): its live blocks, those of open resizes included, move
+ * from current to ended. O(size of that space's table). An id may be used again: it is then new.
+ */
 struct error *ledger_space_end(struct ledger *ledger, space_id space);
 
 /* A thread ended: begun resizes of it are revived, its "last block" memory is dropped. */
@@ -45,7 +58,8 @@ void ledger_thread_end(struct ledger *ledger, space_id space, uint32_t thread);
 
 /*
  * A resize that was begun will never report its end (longjmp, exception, detach): the old block is
- * taken to be alive. old_address as in the begin.
+ * taken to be alive. old_address as in the begin. Where the address was given out meanwhile, the
+ * newer block is believed and the old one counts as an implied release.
  */
 void ledger_resize_cancel(struct ledger *ledger, space_id space, uint32_t thread,
 			  target_addr old_address);

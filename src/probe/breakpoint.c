@@ -11,10 +11,14 @@
  * erasing the slots safe at the end.
  */
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/ptrace.h>
 
 #include "base/cleanup.h"
 #include "probe/set.h"
+
+/* Text beyond this is not searched for jumps into a function: its entry is probed instead. */
+enum { SURVEY_MAX_BYTES = 64 << 20 };
 
 static struct error *set_byte(struct probe_set *set, struct site *site, bool armed)
 {
@@ -32,9 +36,16 @@ static struct error *ensure_site(struct probe_set *set, target_addr address, str
 	return *ret ? NULL : set_add_site(set, address, ret);
 }
 
-static bool is_entry(void *context, target_addr address)
+static bool is_announced(void *context, target_addr address)
 {
-	return probe_set_has(context, address);
+	const struct probe_set *set = context;
+	return map_get(&set->announced, address.v) != NULL;
+}
+
+static struct error *arm(struct probe_set *set, target_addr address)
+{
+	struct site *site = map_get(&set->sites, address.v);
+	return !site || site->armed ? NULL : set_byte(set, site, true);
 }
 
 static struct error *insert_sites(struct probe_set *set, const target_addr *addresses, size_t count,
@@ -42,18 +53,18 @@ static struct error *insert_sites(struct probe_set *set, const target_addr *addr
 {
 	for (size_t i = 0; i < count; i++) {
 		struct site *site;
+		if (map_get(&set->covered, addresses[i].v))
+			continue; /* a sized exit stands on the straight line before it */
 		struct error *err = ensure_site(set, addresses[i], &site);
 		if (err)
 			return err;
-		site->exit = exit;
+		if (site->exit == SITE_NO_EXIT)
+			site->exit = exit;
 	}
-	for (size_t i = 0; i < count; i++) {
-		struct site *site = map_get(&set->sites, addresses[i].v);
-		struct error *err = site->armed ? NULL : set_byte(set, site, true);
-		if (err)
-			return err;
-	}
-	return NULL;
+	struct error *err = NULL;
+	for (size_t i = 0; !err && i < count; i++)
+		err = arm(set, addresses[i]);
+	return err;
 }
 
 static struct error *insert_exits(struct probe_set *set, const struct code_exits *exits)
@@ -70,15 +81,79 @@ static bool needs_exits(const struct probe_request *request)
 	       !(request->function->role == ALLOCATOR_RELEASE && request->function->leaf);
 }
 
-/* Exits first: an entry that is seen must find its exit armed. */
-static struct error *breakpoint_insert(struct probe_set *set, const struct probe_request *request)
+/* A jump into the function from within one that is probed itself, whose call is then known. */
+static bool comes_from_probed(void *context, target_addr jump)
 {
-	if (probe_set_has(set, request->entry))
-		return NULL; /* an alias: one function, counted once */
+	struct probe_set *set = context;
+	target_addr start, end;
+	return set->original_reader.bounds(set, jump, &start, &end) && is_announced(set, start);
+}
+
+/* Nobody may come to an exit of the function without having entered it, or being known. */
+static struct error *check_entered_alone(struct probe_set *set, const struct probe_request *request)
+{
+	target_addr start, end;
+	size_t count = request->text_end.v - request->text_start.v;
+	if (count > SURVEY_MAX_BYTES ||
+	    !set->original_reader.bounds(set, request->entry, &start, &end))
+		return error_new(ERROR_UNSUPPORTED, "the text around it cannot be surveyed");
+	_cleanup_free_ uint8_t *text = malloc(count);
+	if (!text)
+		return error_no_memory();
+	if (!set->original_reader.read(set, request->text_start, text, count))
+		return error_new(ERROR_UNSUPPORTED, "the text around it cannot be read");
+	if (survival_is_entered_elsewhere(text, count, request->text_start, start, end,
+					  comes_from_probed, set))
+		return error_new(ERROR_UNSUPPORTED, "others jump into the middle of it");
+	return NULL;
+}
+
+static struct error *insert_point(struct probe_set *set, const struct probe_request *request,
+				  const struct survival_point *point)
+{
+	struct site *site;
+	struct error *err = ensure_site(set, point->address, &site);
+	if (err)
+		return err;
+	site->exit = point->kind == SURVIVAL_EXIT ? SITE_SIZED_EXIT : SITE_SIZE_LOST;
+	site->function = request->function;
+	site->point = *point;
+	if (point->kind == SURVIVAL_EXIT && point->returns_at.v != point->address.v &&
+	    !map_put(&set->covered, point->returns_at.v, set))
+		return error_no_memory();
+	return NULL;
+}
+
+/*
+ * One stop a call instead of two: where the size argument is proved to be readable at the exits, the
+ * entry needs no probe. ERROR_UNSUPPORTED where it is not, with nothing armed.
+ */
+static struct error *insert_sized(struct probe_set *set, const struct probe_request *request)
+{
+	const struct allocator_function *function = request->function;
+	_cleanup_survival_ struct survival survival = {0};
+	if (request->purpose != PROBE_ALLOCATOR || function->role != ALLOCATOR_CREATE ||
+	    function->count_argument || function->result != ALLOCATOR_RETURNS_ADDRESS)
+		return error_new(ERROR_UNSUPPORTED, "more than the size is needed");
+	struct error *err = survival_find(&set->original_reader, request->entry,
+					  function->size_argument, &survival);
+	if (!err)
+		err = check_entered_alone(set, request);
+	for (size_t i = 0; !err && i < survival.count; i++)
+		err = insert_point(set, request, &survival.points[i]);
+	/* What notes a size comes before what would miss it. */
+	for (size_t i = survival.count; !err && i-- > 0;)
+		err = arm(set, survival.points[i].address);
+	return err;
+}
+
+/* Exits first: an entry that is seen must find its exit armed. */
+static struct error *insert_both_ends(struct probe_set *set, const struct probe_request *request)
+{
 	bool return_sites = false;
 	if (needs_exits(request)) {
 		_cleanup_code_exits_ struct code_exits exits = {0};
-		struct error *err = code_find_exits(&set->original_reader, request->entry, is_entry,
+		struct error *err = code_find_exits(&set->original_reader, request->entry, is_announced,
 						    set, &exits);
 		return_sites = error_catch(&err, ERROR_UNSUPPORTED);
 		if (!err && !return_sites)
@@ -95,6 +170,18 @@ static struct error *breakpoint_insert(struct probe_set *set, const struct probe
 	site->function = request->function;
 	site->uses_return_sites = return_sites;
 	return site->armed ? NULL : set_byte(set, site, true);
+}
+
+static struct error *breakpoint_insert(struct probe_set *set, const struct probe_request *request)
+{
+	if (map_get(&set->inserted, request->entry.v))
+		return NULL; /* an alias: one function, counted once */
+	struct error *err = insert_sized(set, request);
+	if (error_catch(&err, ERROR_UNSUPPORTED))
+		err = insert_both_ends(set, request);
+	if (!err && !map_put(&set->inserted, request->entry.v, set))
+		err = error_no_memory();
+	return err;
 }
 
 static struct error *try_return_site(struct probe_set *set, uint64_t stack)
@@ -150,14 +237,40 @@ static struct error *enter(struct probe_set *set, const struct site *site,
 	return site->uses_return_sites ? insert_return_site(set, registers->rsp) : NULL;
 }
 
+static void sized(const struct site *site, const struct user_regs_struct *registers,
+		  struct probe_thread *state, uint64_t region, struct probe_hit *ret)
+{
+	const struct survival_point *point = &site->point;
+	uint64_t size_bytes = survival_register(registers, point->register_number);
+	if (site->exit == SITE_SIZE_LOST)
+		calls_note(&state->calls, site->function, ret->stack, region, size_bytes,
+			   &ret->outcome);
+	else if (point->readable)
+		calls_exit_sized(&state->calls, site->function, registers, ret->stack, region,
+				 size_bytes, &ret->outcome);
+	else
+		calls_exit(&state->calls, registers, ret->stack, &ret->outcome);
+}
+
 static struct error *leave(struct probe_set *set, const struct site *site,
 			   const struct user_regs_struct *registers, struct probe_thread *state,
-			   struct probe_hit *ret)
+			   uint64_t region, struct probe_hit *ret)
 {
 	if (site->exit == SITE_DEPARTURE)
 		return insert_return_site(set, registers->rsp);
-	ret->stack = site->exit == SITE_RETURN ? registers->rsp : registers->rsp - 8;
-	calls_exit(&state->calls, registers, ret->stack, &ret->outcome);
+	switch (site->exit) {
+	case SITE_SIZED_EXIT:
+	case SITE_SIZE_LOST:
+		ret->stack = registers->rsp + site->point.depth_bytes;
+		sized(site, registers, state, region, ret);
+		break;
+	case SITE_AFTER_RETURN:
+		ret->stack = registers->rsp - 8;
+		calls_exit(&state->calls, registers, ret->stack, &ret->outcome);
+		break;
+	default:
+		calls_exit(&state->calls, registers, ret->stack, &ret->outcome);
+	}
 	if (!ret->outcome.result_slot.v)
 		return NULL;
 	target_addr address = {0};
@@ -193,7 +306,7 @@ static struct error *breakpoint_on_trap(struct probe_set *set, struct target_thr
 			state->replay_stack == registers->rsp;
 	state->replay_site = (target_addr){0};
 	if (!replayed && site->exit != SITE_NO_EXIT)
-		err = leave(set, site, registers, state, ret);
+		err = leave(set, site, registers, state, region, ret);
 	if (!replayed && !err && site->entry)
 		err = enter(set, site, registers, state, region, ret);
 	target_set_pc(thread, site->slot_address.v);

@@ -58,14 +58,23 @@ static void push(struct calls *calls, const struct call *call, struct calls_outc
 		add_event(ret, EVENT_RESIZE_BEGIN, (target_addr){0}, call->old_address, 0);
 }
 
+/* Drops calls of the region that were left without an exit; the innermost that is still under way. */
+static struct call *under_way(struct calls *calls, uint64_t stack, uint64_t region,
+			      struct calls_outcome *ret)
+{
+	struct call *outer;
+	while ((outer = innermost(calls, region)) && outer->stack < stack)
+		drop_from(calls, (size_t)(outer - calls->items), ret);
+	return outer;
+}
+
 void calls_enter(struct calls *calls, const struct allocator_function *function,
 		 const struct user_regs_struct *registers, uint64_t region,
 		 struct calls_outcome *ret)
 {
 	memset(ret, 0, sizeof *ret);
-	struct call call = describe(function, registers, region), *outer;
-	while ((outer = innermost(calls, region)) && outer->stack < call.stack)
-		drop_from(calls, (size_t)(outer - calls->items), ret);
+	struct call call = describe(function, registers, region);
+	struct call *outer = under_way(calls, call.stack, region, ret);
 	if (outer && outer->stack > call.stack)
 		return;
 	call.begun = function->role == ALLOCATOR_RESIZE && call.old_address.v != 0;
@@ -129,6 +138,36 @@ void calls_exit(struct calls *calls, const struct user_regs_struct *registers, u
 		return;
 	}
 	finish(&call, (target_addr){stores ? 0 : registers->rax}, ret);
+}
+
+void calls_exit_sized(struct calls *calls, const struct allocator_function *function,
+		      const struct user_regs_struct *registers, uint64_t stack, uint64_t region,
+		      uint64_t size_bytes, struct calls_outcome *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	const struct call *outer = under_way(calls, stack, region, ret);
+	if (outer && outer->stack > stack)
+		return;
+	if (outer) {
+		struct calls_outcome dropped = *ret;
+		calls_exit(calls, registers, stack, ret);
+		for (size_t i = 0; i < dropped.cancelled_count; i++)
+			ret->cancelled[ret->cancelled_count++] = dropped.cancelled[i];
+		return;
+	}
+	struct call call = {.function = function, .stack = stack, .size_bytes = size_bytes};
+	finish(&call, (target_addr){registers->rax}, ret);
+}
+
+void calls_note(struct calls *calls, const struct allocator_function *function, uint64_t stack,
+		uint64_t region, uint64_t size_bytes, struct calls_outcome *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	if (under_way(calls, stack, region, ret))
+		return;
+	struct call call = {
+		.function = function, .stack = stack, .region = region, .size_bytes = size_bytes};
+	push(calls, &call, ret);
 }
 
 void calls_stored(struct calls_outcome *outcome, target_addr address)

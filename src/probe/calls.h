@@ -63,6 +63,21 @@ void calls_enter(struct calls *calls, const struct allocator_function *function,
 void calls_exit(struct calls *calls, const struct user_regs_struct *registers, uint64_t stack,
 		struct calls_outcome *ret);
 
+/*
+ * The same at the exit of a function without an entry probe: its size argument was still readable, or
+ * was noted on the way (calls_note). What was entered with a probe and left by a tail call comes first.
+ */
+void calls_exit_sized(struct calls *calls, const struct allocator_function *function,
+		      const struct user_regs_struct *registers, uint64_t stack, uint64_t region,
+		      uint64_t size_bytes, struct calls_outcome *ret);
+
+/*
+ * A thread is inside function, its return address at stack, and the size argument is about to be
+ * overwritten: the call is noted as calls_enter would have. A call already known there stays.
+ */
+void calls_note(struct calls *calls, const struct allocator_function *function, uint64_t stack,
+		uint64_t region, uint64_t size_bytes, struct calls_outcome *ret);
+
 /* Completes the outcome of a function that stores its result: what the slot held. */
 void calls_stored(struct calls_outcome *outcome, target_addr address);
 

@@ -28,6 +28,7 @@ struct probe_request {
 	enum probe_purpose purpose;
 	const struct allocator_function *function; /* PROBE_ALLOCATOR */
 	target_addr entry;
+	target_addr text_start, text_end; /* the executable mapping that entry lies in */
 };
 
 /* A hit, as far as probes can tell. */
@@ -111,8 +112,11 @@ struct error *probe_set_add_slack(struct probe_set *set, target_addr owner, targ
 /* A range of the space was unmapped: what was in it is gone without our doing. */
 void probe_set_forget(struct probe_set *set, target_addr start, target_addr end);
 
-/* Whether an entry probe stands at address. */
-bool probe_set_has(const struct probe_set *set, target_addr address);
+/*
+ * Says that a function will be probed at this entry. Announcing all functions of a family before the
+ * first is inserted lets each know which of its tail calls another probe takes over.
+ */
+struct error *probe_set_announce(struct probe_set *set, target_addr entry);
 
 /* The operations of a set's kind, on the set. */
 struct error *probe_insert(struct probe_set *set, const struct probe_request *request);

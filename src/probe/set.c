@@ -63,6 +63,9 @@ void probe_set_destroy(struct probe_set *set)
 	while ((entry = map_next(&set->sites, &cursor)))
 		free(entry->value);
 	map_deinit(&set->sites);
+	map_deinit(&set->announced);
+	map_deinit(&set->inserted);
+	map_deinit(&set->covered);
 	free(set->slacks);
 	free(set);
 }
@@ -86,6 +89,30 @@ static struct error *match_memory(const struct probe_set *set, const struct site
 	return err ? err : target_write(set->space, site->address, &should, 1);
 }
 
+/* Maps that serve as sets of addresses: any value but NULL will do. */
+static bool copy_marks(const struct map *from, struct map *to, void *value)
+{
+	size_t cursor = 0;
+	struct map_entry *entry;
+	while ((entry = map_next(from, &cursor)))
+		if (!map_put(to, entry->key, value))
+			return false;
+	return true;
+}
+
+static void forget_marks(struct map *marks, target_addr start, target_addr end)
+{
+	struct map_entry *entry;
+	do {
+		size_t cursor = 0;
+		do
+			entry = map_next(marks, &cursor);
+		while (entry && (entry->key < start.v || entry->key >= end.v));
+		if (entry)
+			map_remove(marks, entry->key);
+	} while (entry);
+}
+
 struct error *probe_set_copy(const struct probe_set *set, const struct target_space *space,
 			     const struct code_reader *reader, struct probe_set **ret)
 {
@@ -101,6 +128,10 @@ struct error *probe_set_copy(const struct probe_set *set, const struct target_sp
 	if (set->slack_count)
 		memcpy(copy->slacks, set->slacks, set->slack_count * sizeof *copy->slacks);
 	copy->slack_count = set->slack_count;
+	if (!copy_marks(&set->announced, &copy->announced, copy) ||
+	    !copy_marks(&set->inserted, &copy->inserted, copy) ||
+	    !copy_marks(&set->covered, &copy->covered, copy))
+		return error_no_memory();
 	size_t cursor = 0;
 	struct map_entry *entry;
 	while ((entry = map_next(&set->sites, &cursor))) {
@@ -151,6 +182,9 @@ void probe_set_forget(struct probe_set *set, target_addr start, target_addr end)
 		if (found)
 			free(map_remove(&set->sites, entry->key));
 	} while (found);
+	forget_marks(&set->announced, start, end);
+	forget_marks(&set->inserted, start, end);
+	forget_marks(&set->covered, start, end);
 	size_t kept = 0;
 	for (size_t i = 0; i < set->slack_count; i++)
 		if (set->slacks[i].start.v < start.v || set->slacks[i].start.v >= end.v)
@@ -158,10 +192,9 @@ void probe_set_forget(struct probe_set *set, target_addr start, target_addr end)
 	set->slack_count = kept;
 }
 
-bool probe_set_has(const struct probe_set *set, target_addr address)
+struct error *probe_set_announce(struct probe_set *set, target_addr entry)
 {
-	const struct site *site = map_get(&set->sites, address.v);
-	return site && site->entry;
+	return map_put(&set->announced, entry.v, set) ? NULL : error_no_memory();
 }
 
 struct site *set_site_of_slot(const struct probe_set *set, uint64_t pc, size_t *offset_ret)

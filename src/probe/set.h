@@ -5,6 +5,7 @@
 #ifndef PROBE_SET_H
 #define PROBE_SET_H
 
+#include "arch/survival.h"
 #include "probe/probe.h"
 
 /* What stands at a site, besides the entry of a function. */
@@ -12,6 +13,8 @@ enum site_exit {
 	SITE_NO_EXIT,
 	SITE_RETURN,	  /* a `ret`: the return address stands at rsp */
 	SITE_DEPARTURE,	   /* a jump to a shared function: the end is seen after the return */
+	SITE_SIZED_EXIT,   /* a way out where the size argument is still readable: see survival.h */
+	SITE_SIZE_LOST,	   /* where it is about to be overwritten */
 	SITE_AFTER_RETURN, /* where a caller goes on: the return address stood at rsp - 8 */
 };
 
@@ -27,9 +30,10 @@ struct site {
 	bool armed;
 	bool entry;
 	enum probe_purpose purpose;		   /* entry */
-	const struct allocator_function *function; /* entry of an allocator function */
+	const struct allocator_function *function; /* entry, or sized exit, of an allocator function */
 	bool uses_return_sites; /* entry of a function whose exits are not known */
 	enum site_exit exit;
+	struct survival_point point; /* SITE_SIZED_EXIT, SITE_SIZE_LOST: of `function` */
 };
 
 /* Invariant: owner <= start <= next <= end; [start, next) is used. */
@@ -43,7 +47,10 @@ struct probe_set {
 	const struct target_space *space;
 	struct code_reader reader;	   /* of the session: memory as it is */
 	struct code_reader original_reader; /* over it: memory as it was before us */
-	struct map sites; /* address -> struct site */
+	struct map sites;     /* address -> struct site */
+	struct map announced; /* entries of functions that are or will be probed -> set */
+	struct map inserted;  /* entries of functions that are probed -> set */
+	struct map covered;   /* `ret`s whose SITE_SIZED_EXIT stands before them -> set */
 	struct slack *slacks;
 	size_t slack_count, slack_capacity;
 	bool disarmed;

@@ -90,7 +90,7 @@ static void write_sums(struct buffer *out, const struct snapshot *snapshot)
 	buffer_char(out, '\n');
 	write_amount(out, "allocated:", t->total_bytes, t->total_blocks);
 	if (t->temporary_blocks) {
-		buffer_printf(out, ", %llu of them released before the next allocation",
+		buffer_printf(out, ", %llu of them released before their thread's next",
 			      (unsigned long long)t->temporary_blocks);
 	}
 	buffer_char(out, '\n');
@@ -149,8 +149,7 @@ static void write_blind_module(struct buffer *out, const struct snapshot_blind_m
 static void write_blind_modules(struct buffer *out, const struct snapshot *snapshot,
 				const struct table *table, bool all)
 {
-	write_oddity(out, table->lineless_sites, "call stack",
-		     "charged to a function, for want of line information");
+	write_oddity(out, table->lineless_sites, "call stack", "charged without a source line");
 	size_t count = snapshot->blind_module_count;
 	if (!count || (!table->lineless_sites && !all))
 		return;

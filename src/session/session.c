@@ -220,17 +220,21 @@ static struct error *trace(struct tracing *tracing)
 {
 	sigset_t signals;
 	struct sigaction poke = {.sa_handler = on_poke}, old_poke;
+	/* waitpid(2) tells of stops; without this each would send a SIGCHLD, too. */
+	struct sigaction quiet = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP}, old_quiet;
 	pthread_t tracer;
 	sigset_of_session(&signals);
 	tracing->main_thread = pthread_self();
 	pthread_sigmask(SIG_BLOCK, &signals, &tracing->mask);
 	sigaction(POKE_SIGNAL, &poke, &old_poke);
+	sigaction(SIGCHLD, &quiet, &old_quiet);
 	int failure = pthread_create(&tracer, NULL, tracer_main, tracing);
 	if (!failure) {
 		supervise(tracing->session, tracer);
 		pthread_join(tracer, NULL);
 	}
 	sigaction(POKE_SIGNAL, &old_poke, NULL);
+	sigaction(SIGCHLD, &old_quiet, NULL);
 	pthread_sigmask(SIG_SETMASK, &tracing->mask, NULL);
 	return failure ? error_system(failure, "cannot start a thread") : tracing->error;
 }

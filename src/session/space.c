@@ -195,23 +195,31 @@ static const struct allocator_family *family_of(struct image *image)
 	return NULL;
 }
 
-/* NULL error and false where the module does not have the function. */
-static struct error *insert_named(struct session_space *space, const struct module *module,
-				  const char *name, struct probe_request *request,
-				  bool *found_ret)
+/* Where the module has the function; *found_ret false if it does not, or not in this mapping. */
+static struct error *find_entry(const struct module *module, const char *name,
+				target_addr *entry_ret, bool *found_ret)
 {
 	struct image_symbol symbol;
 	struct error *err = image_symbol_find(module->image, name, &symbol);
 	*found_ret = !err;
-	if (error_catch(&err, ERROR_NOT_FOUND))
-		return NULL;
-	if (err)
+	if (error_catch(&err, ERROR_NOT_FOUND) || err)
 		return err;
 	if (symbol.ifunc)
 		return error_new(ERROR_UNSUPPORTED, "it is chosen at run time (an IFUNC)");
-	request->entry = (target_addr){symbol.start.v + module->bias};
-	if (request->entry.v < module->start.v || request->entry.v >= module->end.v)
-		return *found_ret = false, NULL; /* in another executable mapping of the image */
+	*entry_ret = (target_addr){symbol.start.v + module->bias};
+	*found_ret = entry_ret->v >= module->start.v && entry_ret->v < module->end.v;
+	return NULL;
+}
+
+static struct error *insert_named(struct session_space *space, const struct module *module,
+				  const char *name, struct probe_request *request,
+				  bool *found_ret)
+{
+	struct error *err = find_entry(module, name, &request->entry, found_ret);
+	if (err || !*found_ret)
+		return err;
+	request->text_start = module->start;
+	request->text_end = module->end;
 	return probe_insert(space->probes, request);
 }
 
@@ -234,6 +242,23 @@ static struct error *probe_function(struct session_space *space, const struct mo
 	return failure;
 }
 
+static struct error *announce_family(struct session_space *space, const struct module *module,
+				     const struct allocator_family *family)
+{
+	for (size_t i = 0; i < family->function_count; i++) {
+		target_addr entry;
+		bool found;
+		struct error *err =
+			find_entry(module, family->functions[i].name, &entry, &found);
+		if (!err && found)
+			err = probe_set_announce(space->probes, entry);
+		if (err && error_kind_of(err) == ERROR_NO_MEMORY)
+			return err;
+		error_free(err); /* said again, and listed, when it is to be probed */
+	}
+	return NULL;
+}
+
 /*
  * Releases first, creations last: threads run meanwhile, and a block whose creation was seen must have
  * its release seen.
@@ -243,6 +268,9 @@ static struct error *probe_family(struct session_space *space, const struct modu
 {
 	static const enum allocator_role order[] = {ALLOCATOR_RELEASE, ALLOCATOR_RESIZE,
 						    ALLOCATOR_CREATE};
+	struct error *failure = announce_family(space, module, family);
+	if (failure)
+		return failure;
 	for (size_t o = 0; o < sizeof order / sizeof order[0]; o++)
 		for (size_t i = 0; i < family->function_count; i++) {
 			struct error *err =

@@ -51,7 +51,9 @@ void capture_stack(const struct target_space *space, const struct modules *modul
 		   uint64_t sp, size_t depth, struct capture *ret)
 {
 	uint64_t addresses[CAPTURE_DEPTH_MAX];
-	struct window window = {.space = space};
+	struct window window; /* not zeroed: its bytes are filled when read */
+	window.space = space;
+	window.start = window.end = 0;
 	window.high = capture_region(space, bounds, sp);
 	struct unwind_memory memory = {.read = read_word,
 				       .context = &window,

@@ -169,7 +169,10 @@ START_TEST(how_the_program_was_compiled_does_not_matter)
 		ck_assert_msg(status == 0, "variant %zu (%s ...): status %#x", i, variants[i][2],
 			      status);
 		_cleanup_json_ json_t *truth = truth_load(&scratch, "traced.out");
-		truth_expect_totals(truth, &report, 0, 0);
+		/* A static program loads itself: its library's loader code allocates before main.
+		 */
+		struct report_figures loader = report_labelled(&report, "_dl_");
+		truth_expect_totals(truth, &report, loader.total_blocks, loader.total_bytes);
 		truth_expect_lines(truth, &report, "total");
 	}
 }

@@ -35,7 +35,7 @@ static const char gdb_script[] = "set pagination off\n"
 				 "break main\n"
 				 "run\n"
 				 "delete\n"
-				 "break malloc\nbreak calloc\nbreak realloc\n"
+				 "break *malloc\nbreak *calloc\nbreak *realloc\n"
 				 "commands 2-4\n"
 				 "silent\n"
 				 "echo stop\\n\n"
@@ -102,11 +102,12 @@ static bool is_wrapper(const char *function, const char *place)
 /* The place in "... at file:line", or "". */
 static void place_of(const char *frame, char ret[PLACE_MAX])
 {
+	const char *end = frame + strcspn(frame, "\n");
 	const char *at = NULL;
 
-	for (const char *next = frame; (next = strstr(next, ") at ")); next++)
+	for (const char *next = frame; (next = strstr(next, ") at ")) && next < end; next++)
 		at = next + strlen(") at ");
-	snprintf(ret, PLACE_MAX, "%.*s", at ? (int)strcspn(at, "\n") : 0, at ? at : "");
+	snprintf(ret, PLACE_MAX, "%.*s", at ? (int)(end - at) : 0, at ? at : "");
 }
 
 static void add_call(struct tally *tally, const char *place)

@@ -96,6 +96,9 @@ int tracealloc_run(const struct scratch *scratch, const char *const options[],
 	tracealloc_start_run(scratch, options, command, &process);
 	process_close_input(&process);
 	int status = process_wait(&process);
+	_cleanup_free_ char *report_path = scratch_file(scratch, "report.json");
+	_cleanup_free_ char *errors = process_errors(&process);
+	ck_assert_msg(access(report_path, R_OK) == 0, "no report, status %#x: %s", status, errors);
 	tracealloc_report(scratch, ret);
 	return status;
 }

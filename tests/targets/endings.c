@@ -14,8 +14,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "brief.h"
+
 static atomic_int started;
-static void *left[10];
+static void *volatile left[10];
 
 static void leave_blocks(void)
 {
@@ -28,17 +30,14 @@ static void *allocate_for_ever(void *unused)
 	(void)unused;
 	atomic_fetch_add(&started, 1);
 	for (;;) {
-		char *block = malloc(50);
-
-		block[0] = 1;
-		free(block);
+		use_briefly(50);
 	}
 	return NULL;
 }
 
 static void *end_by_system_call(void *unused)
 {
-	free(malloc(20));
+	use_briefly(20);
 	syscall(SYS_exit, 0);
 	return unused;
 }
@@ -46,7 +45,7 @@ static void *end_by_system_call(void *unused)
 static void *go_on_alone(void *unused)
 {
 	for (int i = 0; i < 1000; i++)
-		free(malloc(30));
+		use_briefly(30);
 	exit(11);
 	return unused;
 }
@@ -76,12 +75,12 @@ int main(int argc, char **argv)
 	} else if (strcmp(mode, "thread-exit") == 0) {
 		start(end_by_system_call, 5);
 		for (int i = 0; i < 1000; i++)
-			free(malloc(40));
+			use_briefly(40);
 		return 7;
 	} else if (strcmp(mode, "exit-group") == 0) {
 		start(allocate_for_ever, 8);
 		while (started < 8)
-			free(malloc(60));
+			use_briefly(60);
 		exit(9);
 	} else if (strcmp(mode, "leader-exit") == 0) {
 		start(go_on_alone, 1);

@@ -18,6 +18,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "brief.h"
+
 enum { INTERVAL_US = 500, ALTERNATE_STACK_BYTES = 64 << 10 };
 
 static volatile sig_atomic_t may_allocate, interrupted, jumps;
@@ -37,10 +39,8 @@ static void take_timer(int signal)
 	interrupted++;
 	if (!may_allocate)
 		return;
-	char *block = malloc(77);
-	block[0] = 1;
+	use_briefly(77);
 	count(77);
-	free(block);
 }
 
 static void take_jump(int signal)
@@ -72,11 +72,8 @@ static void stop_timer(void)
 
 static void allocate(size_t size)
 {
-	char *block = malloc(size);
-
-	block[0] = 1;
+	use_briefly(size);
 	count(size);
-	free(block);
 }
 
 static void run_timer(int rounds, int flags)

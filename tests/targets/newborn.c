@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "brief.h"
+
 enum { PARALLEL = 4 };
 
 static atomic_bool stopping;
@@ -17,10 +19,7 @@ static atomic_long births;
 
 static void *live(void *unused)
 {
-	char *block = malloc(100);
-
-	block[0] = 1;
-	free(block);
+	use_briefly(100);
 	return unused;
 }
 

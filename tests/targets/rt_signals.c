@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "brief.h"
+
 static atomic_int received, disorder, done;
 
 static void take(int signal, siginfo_t *info, void *context)
@@ -32,12 +34,8 @@ static void take(int signal, siginfo_t *info, void *context)
 static void *allocate(void *unused)
 {
 	(void)unused;
-	while (!done) {
-		char *block = malloc(300);
-
-		block[0] = 1;
-		free(block);
-	}
+	while (!done)
+		use_briefly(300);
 	return NULL;
 }
 

@@ -22,6 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "brief.h"
+
 enum { CHILD_BLOCKS = 30, CHILD_BLOCK_BYTES = 500, CHILD_STATUS = 5, STORM_CHILDREN = 40 };
 
 extern char **environ;
@@ -115,7 +117,7 @@ static void run_spawn(void)
 static int share(void *unused)
 {
 	(void)unused;
-	free(malloc(321));
+	use_briefly(321);
 	return 8;
 }
 
@@ -170,7 +172,7 @@ static void *allocate_for_ever(void *unused)
 {
 	(void)unused;
 	for (;;)
-		free(malloc(40));
+		use_briefly(40);
 	return NULL;
 }
 
@@ -213,7 +215,7 @@ static void run_storm(void)
 			child_work();
 			_exit(CHILD_STATUS);
 		}
-		free(malloc(10));
+		use_briefly(10);
 		await(child);
 	}
 }

@@ -70,10 +70,9 @@ static inline int model_find_open(const struct model *m, const struct event *e)
 }
 
 /* Has the thread that created this block created nothing since, and is it still there? */
-static inline bool model_is_temporary(const struct model *m, const struct model_block *b,
+static inline bool model_is_temporary(const struct model_block *b,
 				      const uint64_t last_creation[MODEL_SPACES][MODEL_THREADS])
 {
-	(void)m;
 	return !b->creator_gone && last_creation[b->space][b->thread] == b->creation;
 }
 
@@ -89,7 +88,7 @@ static inline void model_release(struct model_run *r, int i, uint64_t now)
 	s->released_bytes += b->size;
 	s->released_blocks++;
 	s->lifetime_ns += now > b->born ? now - b->born : 0;
-	s->temporary_blocks += model_is_temporary(&r->m, b, r->last_creation);
+	s->temporary_blocks += model_is_temporary(b, r->last_creation);
 	b->exists = false;
 }
 

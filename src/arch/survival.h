@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How long a function's argument can be read: a data-flow analysis over its code.
+ *
+ * A probe at a function's entry exists only to read its arguments. Compilers keep an argument in a
+ * register for as long as they need it, often until the epilogue: where that can be proved, one probe
+ * at the exit reads argument and result together, and where a path overwrites the argument
+ * earlier, a probe on the overwriting instruction reads it just before.
+ *
+ * Owns: the proof. Pure functions on bytes, as code.h; hostile code is refused, never trusted.
+ */
+#ifndef ARCH_SURVIVAL_H
+#define ARCH_SURVIVAL_H
+
+#include <sys/user.h>
+
+#include "arch/code.h"
+
+enum survival_kind {
+	SURVIVAL_EXIT, /* rax is the result; the argument is readable unless a LOST point was passed */
+	SURVIVAL_LOST, /* the instruction overwrites the last copy: the argument is readable before it */
+};
+
+/* Probing the instruction at address, before it runs, sees: */
+struct survival_point {
+	enum survival_kind kind;
+	target_addr address;
+	target_addr returns_at; /* EXIT: the `ret` that follows in a straight line */
+	bool readable;		/* false: every path to here has passed a LOST point */
+	uint8_t register_number; /* which register holds the argument, if readable */
+	uint32_t depth_bytes;	 /* rsp + this: where the return address stands */
+};
+
+/* Invariant: every path from the entry to a `ret` passes exactly one EXIT point, its last stop. */
+struct survival {
+	struct survival_point *points;
+	size_t count, capacity;
+};
+
+/*
+ * Finds the points of the function at entry for its integer argument (1 to 6, psABI 3.2.3). Errors:
+ * ERROR_UNSUPPORTED with the reason where nothing can be proved (it leaves its function part, moves rsp
+ * in a way that is not a constant, merges paths that hold the argument in different places, is
+ * longer than 4096 instructions). ERROR_NO_MEMORY.
+ */
+struct error *survival_find(const struct code_reader *reader, target_addr entry, unsigned argument,
+			    struct survival *ret);
+void survival_deinit(struct survival *survival);
+
+/* The value of a register by its number in a survival_point. */
+uint64_t survival_register(const struct user_regs_struct *registers, uint8_t register_number);
+
+/*
+ * Whether a direct jump from elsewhere in text[0, count), which stands at text_start, could lead
+ * strictly inside [start, end). `known` is asked for the address of each such jump from outside; a
+ * jump it accepts is passed over. Looks at every byte offset, so that no jump is missed.
+ */
+bool survival_is_entered_elsewhere(const uint8_t *text, size_t count, target_addr text_start,
+				   target_addr start, target_addr end,
+				   bool (*known)(void *context, target_addr jump), void *context);
+
+#define _cleanup_survival_ __attribute__((__cleanup__(survival_deinit)))
+
+#endif

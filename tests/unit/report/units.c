@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#include "report/units.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const uint64_t sizes[] = {
+	0,	    1,		126,	    1023,	1024,	    10239,
+	10240,	    10241,	90829,	    102399,	102400,	    4971520,
+	10485759,   10485760,	104857599,  104857600,	1ull << 30, 1ull << 34,
+	1ull << 40, 1ull << 44, 1ull << 53, UINT64_MAX,
+};
+
+START_TEST(sizes_read_as_pythons_tracemalloc_writes_them)
+{
+	if (system("command -v python3 >/dev/null") != 0)
+		return;
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		char command[160], want[64] = "";
+		snprintf(command, sizeof command,
+			 "python3 -c 'import tracemalloc as t; print(t._format_size(%llu, False))'",
+			 (unsigned long long)sizes[i]);
+		FILE *pipe = popen(command, "r");
+		ck_assert_ptr_nonnull(pipe);
+		ck_assert_ptr_nonnull(fgets(want, sizeof want, pipe));
+		pclose(pipe);
+		want[strcspn(want, "\n")] = 0;
+		_cleanup_buffer_ struct buffer got = {0};
+		units_size(&got, sizes[i]);
+		ck_assert_str_eq(buffer_text(&got), want);
+	}
+}
+END_TEST
+
+START_TEST(sizes_read_as_the_documentation_of_tracemalloc_shows_them)
+{
+	static const struct {
+		uint64_t bytes;
+		const char *text;
+	} known[] = {{126, "126 B"}, {90829, "88.7 KiB"}, {4971520, "4855 KiB"}};
+	for (size_t i = 0; i < 3; i++) {
+		_cleanup_buffer_ struct buffer got = {0};
+		units_size(&got, known[i].bytes);
+		ck_assert_str_eq(buffer_text(&got), known[i].text);
+	}
+}
+END_TEST
+
+START_TEST(durations_counts_and_kib_read_well)
+{
+	_cleanup_buffer_ struct buffer got = {0};
+	units_duration(&got, 0);
+	buffer_char(&got, '|');
+	units_duration(&got, 12345678);
+	buffer_char(&got, '|');
+	units_duration(&got, 1234567890);
+	buffer_char(&got, '|');
+	units_count(&got, 1, "block");
+	buffer_char(&got, '|');
+	units_count(&got, 0, "block");
+	buffer_char(&got, '|');
+	units_kib(&got, 5430374);
+	ck_assert_str_eq(buffer_text(&got), "0.0 ms|12.3 ms|1.235 s|1 block|0 blocks|5303.1 KiB");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("units");
+	TCase *cases = tcase_create("units");
+	tcase_set_timeout(cases, 60);
+	tcase_add_test(cases, sizes_read_as_pythons_tracemalloc_writes_them);
+	tcase_add_test(cases, sizes_read_as_the_documentation_of_tracemalloc_shows_them);
+	tcase_add_test(cases, durations_counts_and_kib_read_well);
+	suite_add_tcase(suite, cases);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
