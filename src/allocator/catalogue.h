@@ -15,7 +15,8 @@
 
 enum allocator_role {
 	ALLOCATOR_CREATE,  /* gives a new block */
-	ALLOCATOR_RESIZE,  /* gives a block in exchange for another (pointer_argument), which may be 0 */
+	ALLOCATOR_RESIZE,  /* gives a block in exchange for another (pointer_argument), which may be
+			      0 */
 	ALLOCATOR_RELEASE, /* takes a block back (pointer_argument) */
 };
 
@@ -33,7 +34,8 @@ struct allocator_function {
 	unsigned char count_argument; /* the size is size x count, when there is one */
 	unsigned char pointer_argument;
 	unsigned char result_argument;
-	/* Calls no other function of the catalogue: its end need not be seen to tell nested calls. */
+	/* Calls no other function of the catalogue: its end need not be seen to tell nested calls.
+	 */
 	bool leaf;
 };
 
@@ -41,7 +43,8 @@ struct allocator_family {
 	const char *name;
 	/* File names (DT_SONAME) of the libraries that hold it, NULL-terminated. */
 	const char *const *sonames;
-	/* A symbol that tells that an executable holds it by static linking, NULL: not looked for. */
+	/* A symbol that tells that an executable holds it by static linking, NULL: not looked for.
+	 */
 	const char *static_marker;
 	const struct allocator_function *functions;
 	size_t function_count;

@@ -60,9 +60,9 @@ bool code_encode_jump(target_addr from, target_addr to, uint8_t bytes[CODE_JUMP_
  * so that a probe there takes over. The entry itself is among them if the function jumps back to it
  * and stop_at() accepts it.
  *
- * `departures`: jumps that leave through a pointer (directly, or by way of a PLT entry) for a function
- * that others call, too (calloc leaves so for memset). Its returns are not looked for: the call's end
- * must be seen where the caller goes on.
+ * `departures`: jumps that leave through a pointer (directly, or by way of a PLT entry) for a
+ * function that others call, too (calloc leaves so for memset). Its returns are not looked for: the
+ * call's end must be seen where the caller goes on.
  */
 struct code_exits {
 	target_addr *returns;
@@ -75,10 +75,11 @@ struct code_exits {
 
 /*
  * Finds every way out of the function at entry: follows both sides of conditional jumps, direct
- * jumps wherever they lead (into a cold part, into the middle of another function), and falls through calls; a call that ends its function part is taken
- * not to return, and ud2, hlt and int3 end a path. Where a jump or the way on leads to an address
- * that stop_at() accepts, that becomes a handover and is not followed. stop_at may be NULL: none
- * is accepted. Exceptions, longjmp and the end of the thread are ways out that no code here shows.
+ * jumps wherever they lead (into a cold part, into the middle of another function), and falls
+ * through calls; a call that ends its function part is taken not to return, and ud2, hlt and int3
+ * end a path. Where a jump or the way on leads to an address that stop_at() accepts, that becomes a
+ * handover and is not followed. stop_at may be NULL: none is accepted. Exceptions, longjmp and the
+ * end of the thread are ways out that no code here shows.
  *
  * Errors: ERROR_UNSUPPORTED with the reason where some path cannot be known (a computed jump, a far
  * transfer, a call into the function itself that makes data of its return address, undecodable or

@@ -11,7 +11,8 @@
 
 enum {
 	INSTRUCTIONS_MAX = 4096,
-	REGISTERS = 16, /* in the order of their encoding: rax rcx rdx rbx rsp rbp rsi rdi r8 .. r15 */
+	REGISTERS =
+		16, /* in the order of their encoding: rax rcx rdx rbx rsp rbp rsi rdi r8 .. r15 */
 	REGISTER_RAX = 0,
 	REGISTER_RSP = 4,
 	DEPTH_MAX = 1 << 20,
@@ -38,7 +39,7 @@ struct knowledge {
 struct node {
 	target_addr address, next, target;
 	enum instruction_flow flow;
-	uint16_t writes; /* registers changed, in whole or in part */
+	uint16_t writes;	   /* registers changed, in whole or in part */
 	int8_t copy_from, copy_to; /* mov between whole registers, else -1 */
 	int32_t depth_change;
 	bool is_target; /* a jump leads here */
@@ -170,8 +171,8 @@ static struct knowledge transfer(const struct node *node)
 	after.depth += node->depth_change;
 	if (after.settled)
 		return after;
-	bool copied = node->copy_from >= 0 && node->copy_to >= 0 &&
-		      after.holders & 1u << node->copy_from;
+	bool copied =
+		node->copy_from >= 0 && node->copy_to >= 0 && after.holders & 1u << node->copy_from;
 	after.holders &= (uint16_t)~node->writes;
 	if (copied)
 		after.holders |= (uint16_t)(1u << node->copy_to);
@@ -268,8 +269,7 @@ static struct error *run_analysis(struct analysis *analysis, target_addr entry, 
 	if (err)
 		return err;
 	first->before = (struct knowledge){
-		.reached = true,
-		.holders = (uint16_t)(1u << argument_registers[argument - 1])};
+		.reached = true, .holders = (uint16_t)(1u << argument_registers[argument - 1])};
 	first->is_target = true;
 	err = flow_on(analysis, first);
 	while (!err && analysis->waiting_count) {
@@ -293,9 +293,8 @@ static struct error *add_point(struct survival *survival, const struct node *nod
 		.address = node->address,
 		.returns_at = returns_at,
 		.readable = !node->before.settled,
-		.register_number = (uint8_t)(node->before.settled
-						     ? 0
-						     : __builtin_ctz(node->before.holders)),
+		.register_number =
+			(uint8_t)(node->before.settled ? 0 : __builtin_ctz(node->before.holders)),
 		.depth_bytes = (uint32_t)node->before.depth,
 	};
 	return NULL;
@@ -310,8 +309,7 @@ static const struct node *exit_of(const struct node *ret)
 	for (const struct node *node = ret; node; node = node->previous) {
 		if (!node->before.settled)
 			return node;
-		if (node->is_target || !node->previous ||
-		    node->previous->flow != FLOW_NEXT ||
+		if (node->is_target || !node->previous || node->previous->flow != FLOW_NEXT ||
 		    node->previous->writes & 1u << REGISTER_RAX)
 			break;
 	}
@@ -364,7 +362,8 @@ struct error *survival_find(const struct code_reader *reader, target_addr entry,
 		err = add_exits(&analysis, &survival);
 	if (!err)
 		err = add_losses(&analysis, &survival);
-	if (err && error_kind_of(err) != ERROR_NO_MEMORY && error_kind_of(err) != ERROR_UNSUPPORTED) {
+	if (err && error_kind_of(err) != ERROR_NO_MEMORY &&
+	    error_kind_of(err) != ERROR_UNSUPPORTED) {
 		struct error *other = error_new(ERROR_UNSUPPORTED, "%s", error_message(err));
 		error_free(err);
 		return other;

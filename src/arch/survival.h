@@ -3,8 +3,8 @@
  * How long a function's argument can be read: a data-flow analysis over its code.
  *
  * A probe at a function's entry exists only to read its arguments. Compilers keep an argument in a
- * register for as long as they need it, often until the epilogue: where that can be proved, one probe
- * at the exit reads argument and result together, and where a path overwrites the argument
+ * register for as long as they need it, often until the epilogue: where that can be proved, one
+ * probe at the exit reads argument and result together, and where a path overwrites the argument
  * earlier, a probe on the overwriting instruction reads it just before.
  *
  * Owns: the proof. Pure functions on bytes, as code.h; hostile code is refused, never trusted.
@@ -17,16 +17,18 @@
 #include "arch/code.h"
 
 enum survival_kind {
-	SURVIVAL_EXIT, /* rax is the result; the argument is readable unless a LOST point was passed */
-	SURVIVAL_LOST, /* the instruction overwrites the last copy: the argument is readable before it */
+	SURVIVAL_EXIT, /* rax is the result; the argument is readable unless a LOST point was passed
+			*/
+	SURVIVAL_LOST, /* the instruction overwrites the last copy: the argument is readable before
+			  it */
 };
 
 /* Probing the instruction at address, before it runs, sees: */
 struct survival_point {
 	enum survival_kind kind;
 	target_addr address;
-	target_addr returns_at; /* EXIT: the `ret` that follows in a straight line */
-	bool readable;		/* false: every path to here has passed a LOST point */
+	target_addr returns_at;	 /* EXIT: the `ret` that follows in a straight line */
+	bool readable;		 /* false: every path to here has passed a LOST point */
 	uint8_t register_number; /* which register holds the argument, if readable */
 	uint32_t depth_bytes;	 /* rsp + this: where the return address stands */
 };
@@ -39,8 +41,8 @@ struct survival {
 
 /*
  * Finds the points of the function at entry for its integer argument (1 to 6, psABI 3.2.3). Errors:
- * ERROR_UNSUPPORTED with the reason where nothing can be proved (it leaves its function part, moves rsp
- * in a way that is not a constant, merges paths that hold the argument in different places, is
+ * ERROR_UNSUPPORTED with the reason where nothing can be proved (it leaves its function part, moves
+ * rsp in a way that is not a constant, merges paths that hold the argument in different places, is
  * longer than 4096 instructions). ERROR_NO_MEMORY.
  */
 struct error *survival_find(const struct code_reader *reader, target_addr entry, unsigned argument,

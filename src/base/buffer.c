@@ -63,7 +63,11 @@ void buffer_printf(struct buffer *buffer, const char *format, ...)
 static size_t utf8_decode(const unsigned char *s, uint32_t *ret)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t length = s[0] < 0x80 ? 1 : s[0] >> 5 == 6 ? 2 : s[0] >> 4 == 14 ? 3 : s[0] >> 3 == 30 ? 4 : 0;
+	size_t length = s[0] < 0x80	  ? 1
+			: s[0] >> 5 == 6  ? 2
+			: s[0] >> 4 == 14 ? 3
+			: s[0] >> 3 == 30 ? 4
+					  : 0;
 	if (length == 0)
 		return 0;
 	uint32_t code = length == 1 ? s[0] : s[0] & (0x7f >> length);
@@ -72,7 +76,8 @@ static size_t utf8_decode(const unsigned char *s, uint32_t *ret)
 			return 0;
 		code = code << 6 | (s[i] & 0x3f);
 	}
-	if (length > 1 && (code < least[length] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)))
+	if (length > 1 &&
+	    (code < least[length] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)))
 		return 0;
 	*ret = code;
 	return length;

@@ -53,7 +53,7 @@ struct total_counters {
 	uint64_t unknown_releases;   /* of addresses never seen: from before the attach */
 	uint64_t inherited_releases; /* the same in a forked child: its parent's blocks */
 	uint64_t null_releases;	     /* free(NULL) */
-	uint64_t implied_releases; /* an address was given out again without a release seen */
+	uint64_t implied_releases;   /* an address was given out again without a release seen */
 	uint64_t events;
 };
 

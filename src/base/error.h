@@ -3,8 +3,9 @@
  * Errors are values with context, passed up to cli, which alone prints them.
  *
  * Every function that can fail returns `struct error *`: NULL is success, anything else is owned by
- * the caller, who passes it on (perhaps through error_wrap) or ends it with error_free. A message is
- * one line, lower case, quotes the bad value, and says what to do where there is something to do.
+ * the caller, who passes it on (perhaps through error_wrap) or ends it with error_free. A message
+ * is one line, lower case, quotes the bad value, and says what to do where there is something to
+ * do.
  *
  * Does not: print, log or exit. May be used by: everyone, from any thread.
  */

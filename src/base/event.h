@@ -13,7 +13,8 @@
 enum event_kind {
 	/* A call returned a new block: address, size_bytes, site. */
 	EVENT_CREATE,
-	/* A block is about to be given back: address. Stamped at the call's entry. address 0: free(NULL). */
+	/* A block is about to be given back: address. Stamped at the call's entry. address 0:
+	   free(NULL). */
 	EVENT_RELEASE,
 	/*
 	 * A resize was entered: old_address. From here on another thread may be given the old
@@ -21,8 +22,9 @@ enum event_kind {
 	 */
 	EVENT_RESIZE_BEGIN,
 	/*
-	 * The resize of the same thread ended: old_address as in the begin. address != 0: the old block
-	 * is released, the new one created (size_bytes, site). address == 0: it failed, the old lives.
+	 * The resize of the same thread ended: old_address as in the begin. address != 0: the old
+	 * block is released, the new one created (size_bytes, site). address == 0: it failed, the
+	 * old lives.
 	 */
 	EVENT_RESIZE_END,
 	/* A resize to zero that the allocator took as a release: old_address as in the begin. */

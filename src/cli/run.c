@@ -20,10 +20,12 @@ struct error *command_run(const struct options *options, char *const envp[], str
 	session.log = &log;
 	struct session_result result = {0};
 	err = session_run(&session, options->program, envp, &result);
-	if (result.exited)
-		*ret = (struct ending){.status = result.exit_status, .signal = result.signal};
 	if (!err)
 		err = presentation_write(options, result.snapshot, &output);
+	/* Its end is ours even where it was let go of before: after the report, which is ready. */
+	session_await(&result);
+	if (result.exited)
+		*ret = (struct ending){.status = result.exit_status, .signal = result.signal};
 	snapshot_destroy(result.snapshot);
 	return err;
 }

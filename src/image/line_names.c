@@ -159,3 +159,14 @@ struct error *line_names_of_symbol(struct line_names *names, const char *name,
 		return NULL;
 	return add_function(names, name, name, name, image_demangle(name), ret);
 }
+
+bool line_name_refines(const struct line_name *name, const char *function)
+{
+	/* Without qualification and template arguments, which are not always written alike. */
+	size_t count = strcspn(function, "<");
+	size_t start = count;
+	while (start && function[start - 1] != ':')
+		start--;
+	return name->owned &&
+	       memmem(name->owned, strlen(name->owned), function + start, count - start);
+}

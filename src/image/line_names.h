@@ -39,4 +39,10 @@ struct error *line_names_of_die(struct line_names *names, struct line_unit *unit
 struct error *line_names_of_symbol(struct line_names *names, const char *name,
 				   const struct line_name **ret);
 
+/*
+ * Whether name, of a symbol, is a mangled one that stands for the function that debug information
+ * calls function.
+ */
+bool line_name_refines(const struct line_name *name, const char *function);
+
 #endif

@@ -165,6 +165,12 @@ static struct error *set_name(struct image_lines *lines, struct line_unit *unit,
 	return NULL;
 }
 
+/*
+ * Takes the name of the symbol at address for a function that debug information leaves without any,
+ * or without a linkage name: static functions, and all of them under clang's -gline-tables-only,
+ * which keeps no namespaces either. A symbol of another function (identical code folded) is told by
+ * its name.
+ */
 static struct error *set_symbol(struct image *image, image_addr address,
 				struct image_position *position)
 {
@@ -173,7 +179,7 @@ static struct error *set_symbol(struct image *image, image_addr address,
 		return NULL;
 	const struct line_name *name;
 	struct error *err = line_names_of_symbol(&image->lines->names, symbol.name, &name);
-	if (err)
+	if (err || (position->function && !line_name_refines(name, position->function)))
 		return err;
 	position->linkage = name->linkage;
 	position->function = name->function;
@@ -226,7 +232,7 @@ static struct error *look_up(struct image *image, image_addr address,
 					count_ret);
 	}
 	struct image_position *outermost = &positions[*count_ret - 1];
-	if (!err && !outermost->function)
+	if (!err && !outermost->linkage)
 		err = set_symbol(image, address, outermost);
 	return err;
 }

@@ -2,17 +2,15 @@
 /*
  * Breakpoint probes: one int3 at the entry and one at every exit, armed all the time.
  *
- * The covered instruction runs as a relocated copy ("slot") in the unused rest of a text page, so no
- * byte is ever lifted and no thread can slip past. A hit costs a stop; going on is one register
+ * The covered instruction runs as a relocated copy ("slot") in the unused rest of a text page, so
+ * no byte is ever lifted and no thread can slip past. A hit costs a stop; going on is one register
  * write. Nothing is pushed, no return address is changed, no thread is single-stepped.
  *
  * Contexts that a signal handler or the target's own unwinder may see never lie in a slot: before a
  * signal is delivered the thread is put back into the original code (on_signal). That is what makes
  * erasing the slots safe at the end.
  */
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/ptrace.h>
 
 #include "base/cleanup.h"
 #include "probe/set.h"
@@ -69,8 +67,7 @@ static struct error *insert_sites(struct probe_set *set, const target_addr *addr
 
 static struct error *insert_exits(struct probe_set *set, const struct code_exits *exits)
 {
-	struct error *err =
-		insert_sites(set, exits->returns, exits->return_count, SITE_RETURN);
+	struct error *err = insert_sites(set, exits->returns, exits->return_count, SITE_RETURN);
 	return err ? err
 		   : insert_sites(set, exits->departures, exits->departure_count, SITE_DEPARTURE);
 }
@@ -125,8 +122,8 @@ static struct error *insert_point(struct probe_set *set, const struct probe_requ
 }
 
 /*
- * One stop a call instead of two: where the size argument is proved to be readable at the exits, the
- * entry needs no probe. ERROR_UNSUPPORTED where it is not, with nothing armed.
+ * One stop a call instead of two: where the size argument is proved to be readable at the exits,
+ * the entry needs no probe. ERROR_UNSUPPORTED where it is not, with nothing armed.
  */
 static struct error *insert_sized(struct probe_set *set, const struct probe_request *request)
 {
@@ -153,8 +150,8 @@ static struct error *insert_both_ends(struct probe_set *set, const struct probe_
 	bool return_sites = false;
 	if (needs_exits(request)) {
 		_cleanup_code_exits_ struct code_exits exits = {0};
-		struct error *err = code_find_exits(&set->original_reader, request->entry, is_announced,
-						    set, &exits);
+		struct error *err = code_find_exits(&set->original_reader, request->entry,
+						    is_announced, set, &exits);
 		return_sites = error_catch(&err, ERROR_UNSUPPORTED);
 		if (!err && !return_sites)
 			err = insert_exits(set, &exits);
@@ -200,20 +197,13 @@ static struct error *try_return_site(struct probe_set *set, uint64_t stack)
 }
 
 /*
- * The end of a call whose `ret` is not probed is seen where its caller goes on. Where that cannot be,
- * the call cannot be counted, but the target is none the worse.
+ * The end of a call whose `ret` is not probed is seen where its caller goes on. Where that cannot
+ * be, the call cannot be counted, but the target is none the worse.
  */
 static struct error *insert_return_site(struct probe_set *set, uint64_t stack)
 {
 	_cleanup_error_ struct error *err = try_return_site(set, stack);
 	return err && error_kind_of(err) == ERROR_NO_MEMORY ? take_ptr(err) : NULL;
-}
-
-/* int3 reports SI_KERNEL (arch/x86/kernel/traps.c); what was sent by kill(2) does not. */
-static bool is_int3(const struct target_thread *thread)
-{
-	siginfo_t info;
-	return ptrace(PTRACE_GETSIGINFO, thread->tid, NULL, &info) == 0 && info.si_code == SI_KERNEL;
 }
 
 static struct error *enter(struct probe_set *set, const struct site *site,
@@ -291,7 +281,7 @@ static struct error *breakpoint_on_trap(struct probe_set *set, struct target_thr
 		return NULL; /* dying */
 	struct site *site = map_get(&set->sites, registers->rip - 1);
 	/* Only after a one-byte instruction can a thread stand here without having hit the int3. */
-	if (!site || (site->slot.length == 1 && !is_int3(thread)))
+	if (!site || (site->slot.length == 1 && !target_hit_int3(thread)))
 		return NULL;
 	if (!site->armed) {
 		ret->kind = PROBE_HIT_STALE;
@@ -302,8 +292,8 @@ static struct error *breakpoint_on_trap(struct probe_set *set, struct target_thr
 	ret->kind = PROBE_HIT_CALL;
 	ret->site = site->address;
 	ret->stack = registers->rsp;
-	bool replayed = state->replay_site.v == site->address.v &&
-			state->replay_stack == registers->rsp;
+	bool replayed =
+		state->replay_site.v == site->address.v && state->replay_stack == registers->rsp;
 	state->replay_site = (target_addr){0};
 	if (!replayed && site->exit != SITE_NO_EXIT)
 		err = leave(set, site, registers, state, region, ret);

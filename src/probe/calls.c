@@ -58,7 +58,8 @@ static void push(struct calls *calls, const struct call *call, struct calls_outc
 		add_event(ret, EVENT_RESIZE_BEGIN, (target_addr){0}, call->old_address, 0);
 }
 
-/* Drops calls of the region that were left without an exit; the innermost that is still under way. */
+/* Drops calls of the region that were left without an exit; the innermost that is still under way.
+ */
 static struct call *under_way(struct calls *calls, uint64_t stack, uint64_t region,
 			      struct calls_outcome *ret)
 {

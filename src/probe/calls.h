@@ -39,8 +39,8 @@ struct calls {
 
 /*
  * What became of an entry or exit: up to two events, in order. Their space, thread, site and time
- * are left to the caller; `needs_site` says that the last one has one. `cancelled` resizes (by their
- * old address) come before the events.
+ * are left to the caller; `needs_site` says that the last one has one. `cancelled` resizes (by
+ * their old address) come before the events.
  */
 struct calls_outcome {
 	struct event events[2];
@@ -48,7 +48,8 @@ struct calls_outcome {
 	bool needs_site;
 	target_addr cancelled[CALLS_MAX];
 	size_t cancelled_count;
-	target_addr result_slot; /* not 0: the address must be read from here first (calls_stored) */
+	target_addr
+		result_slot; /* not 0: the address must be read from here first (calls_stored) */
 };
 
 /* A thread entered function; registers as at its first instruction. */
@@ -64,8 +65,9 @@ void calls_exit(struct calls *calls, const struct user_regs_struct *registers, u
 		struct calls_outcome *ret);
 
 /*
- * The same at the exit of a function without an entry probe: its size argument was still readable, or
- * was noted on the way (calls_note). What was entered with a probe and left by a tail call comes first.
+ * The same at the exit of a function without an entry probe: its size argument was still readable,
+ * or was noted on the way (calls_note). What was entered with a probe and left by a tail call comes
+ * first.
  */
 void calls_exit_sized(struct calls *calls, const struct allocator_function *function,
 		      const struct user_regs_struct *registers, uint64_t stack, uint64_t region,

@@ -3,7 +3,8 @@
  * Probes of one address space: placing them, telling what a trap meant, taking them out.
  *
  * Owns: which bytes of the target are changed and what they were. Does not: find functions, unwind,
- * or count (session does, through what on_trap returns). Called by: session, from the tracer thread.
+ * or count (session does, through what on_trap returns). Called by: session, from the tracer
+ * thread.
  *
  * There is one table of operations (struct probe_operations) and, so far, one kind: breakpoint.c.
  */
@@ -44,7 +45,7 @@ enum probe_hit_kind {
 struct probe_hit {
 	enum probe_hit_kind kind;
 	struct calls_outcome outcome;
-	uint64_t stack; /* PROBE_HIT_CALL: where the return address stands */
+	uint64_t stack;	  /* PROBE_HIT_CALL: where the return address stands */
 	target_addr site; /* the probed instruction */
 };
 
@@ -52,8 +53,8 @@ struct probe_hit {
 struct probe_thread {
 	struct calls calls;
 	/*
-	 * A thread that took a signal before its relocated instruction ran was put back on the site,
-	 * and will hit it a second time for the same call.
+	 * A thread that took a signal before its relocated instruction ran was put back on the
+	 * site, and will hit it a second time for the same call.
 	 */
 	target_addr replay_site;
 	uint64_t replay_stack;
@@ -66,8 +67,8 @@ struct probe_operations {
 	/* Places a probe. Errors: ERROR_UNSUPPORTED with the reason; nothing was written then. */
 	struct error *(*insert)(struct probe_set *set, const struct probe_request *request);
 	/*
-	 * Tells what a SIGTRAP-stop meant and puts the thread where it goes on. region: which stack the
-	 * thread is on.
+	 * Tells what a SIGTRAP-stop meant and puts the thread where it goes on. region: which stack
+	 * the thread is on.
 	 */
 	struct error *(*on_trap)(struct probe_set *set, struct target_thread *thread,
 				 struct probe_thread *state, uint64_t region,
@@ -86,8 +87,9 @@ struct probe_operations {
 extern const struct probe_operations probe_breakpoint;
 
 /*
- * An empty set for a space. reader is used for planning: its `read` must give what the memory holds;
- * the set itself undoes its own changes in what it sees. reader's context must outlive the set.
+ * An empty set for a space. reader is used for planning: its `read` must give what the memory
+ * holds; the set itself undoes its own changes in what it sees. reader's context must outlive the
+ * set.
  */
 struct error *probe_set_create(const struct probe_operations *operations,
 			       const struct target_space *space, const struct code_reader *reader,
@@ -102,9 +104,9 @@ void probe_set_destroy(struct probe_set *set);
 
 /*
  * Executable memory that belongs to nobody: the rest of a text segment's last page, which must hold
- * zeroes. Relocated instructions go there, so nothing need be mapped in the target. `owner` is where
- * its mapping starts: sites in [owner, end) use it first. Those of other modules use it only if it
- * is permanent (never unloaded): a copy must not go away before its site.
+ * zeroes. Relocated instructions go there, so nothing need be mapped in the target. `owner` is
+ * where its mapping starts: sites in [owner, end) use it first. Those of other modules use it only
+ * if it is permanent (never unloaded): a copy must not go away before its site.
  */
 struct error *probe_set_add_slack(struct probe_set *set, target_addr owner, target_addr start,
 				  target_addr end, bool permanent);
@@ -113,8 +115,8 @@ struct error *probe_set_add_slack(struct probe_set *set, target_addr owner, targ
 void probe_set_forget(struct probe_set *set, target_addr start, target_addr end);
 
 /*
- * Says that a function will be probed at this entry. Announcing all functions of a family before the
- * first is inserted lets each know which of its tail calls another probe takes over.
+ * Says that a function will be probed at this entry. Announcing all functions of a family before
+ * the first is inserted lets each know which of its tail calls another probe takes over.
  */
 struct error *probe_set_announce(struct probe_set *set, target_addr entry);
 

@@ -232,7 +232,8 @@ static struct error *place_slot(struct probe_set *set, struct site *site)
 		reason = code_relocate(&set->original_reader, site->address, at, &site->slot);
 		if (reason || at.v + site->slot.count > slack->end.v)
 			continue;
-		struct error *err = target_write(set->space, at, site->slot.bytes, site->slot.count);
+		struct error *err =
+			target_write(set->space, at, site->slot.bytes, site->slot.count);
 		if (err)
 			return err;
 		site->slot_address = at;
@@ -240,8 +241,9 @@ static struct error *place_slot(struct probe_set *set, struct site *site)
 		return NULL;
 	}
 	return reason ? reason
-		      : error_new(ERROR_UNSUPPORTED,
-				  "no unused executable memory in reach for relocated instructions");
+		      : error_new(
+				ERROR_UNSUPPORTED,
+				"no unused executable memory in reach for relocated instructions");
 }
 
 struct error *set_add_site(struct probe_set *set, target_addr address, struct site **ret)
@@ -254,10 +256,11 @@ struct error *set_add_site(struct probe_set *set, target_addr address, struct si
 	if (err)
 		return err;
 	if (site->original == CODE_BREAKPOINT)
-		return error_new(ERROR_UNSUPPORTED,
-				 "another breakpoint stands at 0x%lx already: is a debugger at work, "
-				 "or was one killed?",
-				 address.v);
+		return error_new(
+			ERROR_UNSUPPORTED,
+			"another breakpoint stands at 0x%lx already: is a debugger at work, "
+			"or was one killed?",
+			address.v);
 	err = place_slot(set, site);
 	if (err)
 		return err;

@@ -11,7 +11,7 @@
 /* What stands at a site, besides the entry of a function. */
 enum site_exit {
 	SITE_NO_EXIT,
-	SITE_RETURN,	  /* a `ret`: the return address stands at rsp */
+	SITE_RETURN,	   /* a `ret`: the return address stands at rsp */
 	SITE_DEPARTURE,	   /* a jump to a shared function: the end is seen after the return */
 	SITE_SIZED_EXIT,   /* a way out where the size argument is still readable: see survival.h */
 	SITE_SIZE_LOST,	   /* where it is about to be overwritten */
@@ -29,8 +29,9 @@ struct site {
 	uint8_t original;
 	bool armed;
 	bool entry;
-	enum probe_purpose purpose;		   /* entry */
-	const struct allocator_function *function; /* entry, or sized exit, of an allocator function */
+	enum probe_purpose purpose; /* entry */
+	const struct allocator_function
+		*function;	/* entry, or sized exit, of an allocator function */
 	bool uses_return_sites; /* entry of a function whose exits are not known */
 	enum site_exit exit;
 	struct survival_point point; /* SITE_SIZED_EXIT, SITE_SIZE_LOST: of `function` */
@@ -45,9 +46,9 @@ struct slack {
 struct probe_set {
 	const struct probe_operations *operations;
 	const struct target_space *space;
-	struct code_reader reader;	   /* of the session: memory as it is */
+	struct code_reader reader;	    /* of the session: memory as it is */
 	struct code_reader original_reader; /* over it: memory as it was before us */
-	struct map sites;     /* address -> struct site */
+	struct map sites;		    /* address -> struct site */
 	struct map announced; /* entries of functions that are or will be probed -> set */
 	struct map inserted;  /* entries of functions that are probed -> set */
 	struct map covered;   /* `ret`s whose SITE_SIZED_EXIT stands before them -> set */

@@ -78,12 +78,13 @@ static struct session_thread *thread_state(struct target_thread *thread)
 }
 
 static struct error *find_site(struct session *session, struct target_thread *thread,
-			       struct session_thread *state, uint64_t stack, site_id *ret)
+			       struct session_thread *state, const struct probe_hit *hit,
+			       site_id *ret)
 {
 	struct session_space *space = thread->process->space->owner_data;
 	struct capture *capture = &session->capture;
 	capture_stack(thread->process->space, &space->modules, &state->bounds, &thread->registers,
-		      stack, session->options->depth, capture);
+		      hit->site, hit->stack, session->options->depth, capture);
 	bool truncated = capture->stop != UNWIND_STOP_END;
 	session->truncated_stacks += truncated;
 	return interner_site(session->interner, capture->frames, capture->count, truncated, ret);
@@ -108,7 +109,7 @@ static bool is_recycled(struct session *session, struct target_thread *thread,
 	const struct module *module = modules_find(&space->modules, hit->site);
 	struct capture *capture = &session->capture;
 	capture_stack(thread->process->space, &space->modules, &state->bounds, &thread->registers,
-		      hit->stack, LOOK_DEPTH, capture);
+		      hit->site, hit->stack, LOOK_DEPTH, capture);
 	for (size_t i = 0; i < capture->count; i++)
 		if (!module || capture->frames[i].image.v != module->image_id.v)
 			return false;
@@ -126,7 +127,7 @@ static struct error *record_outcome(struct session *session, struct target_threa
 	site_id site = {0};
 	struct error *err = NULL;
 	if (outcome->needs_site)
-		err = find_site(session, thread, state, hit->stack, &site);
+		err = find_site(session, thread, state, hit, &site);
 	uint64_t now = thread->stopped_since_ns - session->started_ns;
 	for (size_t i = 0; !err && i < outcome->event_count; i++) {
 		struct event *event = &outcome->events[i];
@@ -342,7 +343,8 @@ struct error *loop_handle(struct session *session, const struct target_event *ev
 
 struct error *loop_run(struct session *session)
 {
-	while (!session->root_ended && !atomic_load_explicit(&session->stop, memory_order_relaxed)) {
+	while (!session->root_ended &&
+	       !atomic_load_explicit(&session->stop, memory_order_relaxed)) {
 		struct target_event event;
 		struct error *err = target_next(&session->target, &event);
 		if (!err && event.kind == TARGET_EVENT_EMPTY)

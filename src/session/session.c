@@ -100,9 +100,10 @@ static struct error *begin_attach(struct tracing *tracing)
 	if (!err)
 		err = space_update(space);
 	if (!err && !space->allocator_functions)
-		err = error_new(ERROR_UNSUPPORTED,
-				"no allocator function of process %d can be probed: --verbose says why",
-				session->root);
+		err = error_new(
+			ERROR_UNSUPPORTED,
+			"no allocator function of process %d can be probed: --verbose says why",
+			session->root);
 	if (!err && session->options->started_fd >= 0 &&
 	    write(session->options->started_fd, "", 1) != 1)
 		err = error_system(errno, "cannot tell that tracing has begun");
@@ -132,7 +133,8 @@ static void *tracer_main(void *context)
 	return NULL;
 }
 
-/* A signal for us. The terminal's reach the target by themselves; those of kill(2) are passed on. */
+/* A signal for us. The terminal's reach the target by themselves; those of kill(2) are passed on.
+ */
 static void on_own_signal(struct session *session, const siginfo_t *info)
 {
 	if (info->si_signo == POKE_SIGNAL)
@@ -239,25 +241,25 @@ static struct error *trace(struct tracing *tracing)
 	return failure ? error_system(failure, "cannot start a thread") : tracing->error;
 }
 
-/* run: tracing ended before the program did; it goes on untraced and its end is still ours. */
-static void await_root(struct session *session)
+void session_await(struct session_result *result)
 {
 	int status;
 	pid_t pid;
-	if (session->root_ended || !session->root)
+	if (result->exited || !result->pid)
 		return;
 	do
-		pid = waitpid(session->root, &status, 0);
+		pid = waitpid(result->pid, &status, 0);
 	while (pid < 0 && errno == EINTR);
 	if (pid < 0)
 		return;
-	session->root_ended = true;
-	session->root_status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
-	session->root_signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	result->exited = true;
+	result->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+	result->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
 static void result_of(const struct session *session, struct session_result *ret)
 {
+	ret->pid = session->root;
 	ret->exited = session->root_ended;
 	ret->exit_status = session->root_status;
 	ret->signal = session->root_signal;
@@ -270,7 +272,8 @@ static void warn_if_blind(const struct session *session, const char *program)
 		if (session->probes.items[i].placed)
 			return;
 	log_write(session->options->log, LOG_WARNING,
-		  "no allocator found in '%s': neither a loaded libc.so.6 nor a static one with symbols",
+		  "no allocator found in '%s': neither a loaded libc.so.6 nor a static one with "
+		  "symbols",
 		  program);
 }
 
@@ -289,7 +292,6 @@ struct error *session_run(const struct session_options *options, char *const arg
 		warn_if_blind(&session, argv[0]);
 	if (!err)
 		err = freeze_snapshot(&session, SNAPSHOT_RUN, argv, &ret->snapshot);
-	await_root(&session);
 	result_of(&session, ret);
 	return err;
 }

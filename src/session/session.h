@@ -3,10 +3,10 @@
  * A session: target, probes, stacks and ledger brought together, from start or attach to the frozen
  * snapshot.
  *
- * Owns: the event loop and the one idempotent stop that every way out goes through. Does not: print,
- * parse options, or render. Called by: cli, from the main thread. All ptrace calls are made by one
- * thread that the session starts; while it runs the caller's thread waits for signals, so SIGINT,
- * SIGTERM, SIGHUP and SIGQUIT must not be handled elsewhere in the process.
+ * Owns: the event loop and the one idempotent stop that every way out goes through. Does not:
+ * print, parse options, or render. Called by: cli, from the main thread. All ptrace calls are made
+ * by one thread that the session starts; while it runs the caller's thread waits for signals, so
+ * SIGINT, SIGTERM, SIGHUP and SIGQUIT must not be handled elsewhere in the process.
  */
 #ifndef SESSION_SESSION_H
 #define SESSION_SESSION_H
@@ -26,12 +26,14 @@ struct session_options {
 	bool pin;	       /* --pin: target and tracer on one CPU while tracing */
 	uint64_t duration_ns;  /* --for; 0: no limit */
 	const struct log *log; /* may be NULL */
-	int started_fd; /* attach: one byte is written here when the probes are in; -1: none (tests) */
+	int started_fd; /* attach: one byte is written here when the probes are in; -1: none (tests)
+			 */
 };
 
 struct session_result {
 	struct snapshot *snapshot; /* owned by the caller: snapshot_destroy */
-	bool exited;		   /* the target ended by itself: status or signal is valid */
+	pid_t pid;
+	bool exited; /* the target has ended: status or signal is valid */
 	int exit_status;
 	int signal; /* not 0: it died of this */
 };
@@ -43,6 +45,12 @@ struct session_result {
  */
 struct error *session_run(const struct session_options *options, char *const argv[],
 			  char *const envp[], struct session_result *ret);
+
+/*
+ * Waits for the end of a program that session_run let go of before it ended (--for, or an error);
+ * it goes on untraced. Does nothing if it has ended.
+ */
+void session_await(struct session_result *result);
 
 /*
  * Attaches to the process pid and traces until SIGINT, SIGTERM, SIGHUP, the duration or its end;

@@ -68,8 +68,7 @@ struct error *space_create(struct target_space *target, struct registry *registr
 			   struct space_probes *probe_list, const struct log *log,
 			   struct session_space **ret)
 {
-	_cleanup_space_ struct session_space *space =
-		space_new(target, registry, probe_list, log);
+	_cleanup_space_ struct session_space *space = space_new(target, registry, probe_list, log);
 	if (!space)
 		return error_no_memory();
 	struct code_reader reader = reader_of(space);
@@ -164,9 +163,9 @@ static struct error *add_slack(struct session_space *space, const struct module 
 		if (segments[i].executable && segments[i].file_bytes == segments[i].memory_bytes &&
 		    end > module->start.v && end <= module->end.v &&
 		    module->end.v - end < PAGE_BYTES) {
-			struct error *err =
-				probe_set_add_slack(space->probes, module->start, (target_addr){end},
-						    module->end, is_permanent(module->image));
+			struct error *err = probe_set_add_slack(space->probes, module->start,
+								(target_addr){end}, module->end,
+								is_permanent(module->image));
 			if (err)
 				return err;
 		}
@@ -186,8 +185,7 @@ static const struct allocator_family *family_of(struct image *image)
 		struct image_symbol symbol;
 		if (!families[i].static_marker)
 			continue;
-		struct error *err =
-			image_symbol_find(image, families[i].static_marker, &symbol);
+		struct error *err = image_symbol_find(image, families[i].static_marker, &symbol);
 		if (!err)
 			return &families[i];
 		error_free(err);
@@ -212,8 +210,7 @@ static struct error *find_entry(const struct module *module, const char *name,
 }
 
 static struct error *insert_named(struct session_space *space, const struct module *module,
-				  const char *name, struct probe_request *request,
-				  bool *found_ret)
+				  const char *name, struct probe_request *request, bool *found_ret)
 {
 	struct error *err = find_entry(module, name, &request->entry, found_ret);
 	if (err || !*found_ret)
@@ -248,8 +245,7 @@ static struct error *announce_family(struct session_space *space, const struct m
 	for (size_t i = 0; i < family->function_count; i++) {
 		target_addr entry;
 		bool found;
-		struct error *err =
-			find_entry(module, family->functions[i].name, &entry, &found);
+		struct error *err = find_entry(module, family->functions[i].name, &entry, &found);
 		if (!err && found)
 			err = probe_set_announce(space->probes, entry);
 		if (err && error_kind_of(err) == ERROR_NO_MEMORY)
@@ -260,8 +256,8 @@ static struct error *announce_family(struct session_space *space, const struct m
 }
 
 /*
- * Releases first, creations last: threads run meanwhile, and a block whose creation was seen must have
- * its release seen.
+ * Releases first, creations last: threads run meanwhile, and a block whose creation was seen must
+ * have its release seen.
  */
 static struct error *probe_family(struct session_space *space, const struct module *module,
 				  const struct allocator_family *family)
@@ -300,8 +296,7 @@ static struct error *probe_watched(struct session_space *space, const struct mod
 		bool found;
 		if (watched[i].purpose != PROBE_LINKER && !is_libc)
 			continue;
-		struct error *err =
-			insert_named(space, module, watched[i].name, &request, &found);
+		struct error *err = insert_named(space, module, watched[i].name, &request, &found);
 		if (err && error_kind_of(err) == ERROR_NO_MEMORY)
 			return err;
 		if (err)
@@ -354,8 +349,9 @@ struct error *space_check(struct session_space *space)
 			modules_deinit(&space->modules);
 			return NULL;
 		}
-	return error_new(ERROR_NOT_FOUND,
-			 "no allocator found in process %d: neither a loaded libc.so.6 nor a static one "
-			 "with symbols",
-			 space->target->pid);
+	return error_new(
+		ERROR_NOT_FOUND,
+		"no allocator found in process %d: neither a loaded libc.so.6 nor a static one "
+		"with symbols",
+		space->target->pid);
 }

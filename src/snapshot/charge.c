@@ -7,6 +7,7 @@
 
 enum frame_class {
 	FRAME_PLAIN,
+	FRAME_RUNTIME,	 /* in the C library or the dynamic linker, with debug information or not */
 	FRAME_SKIPPED,	 /* the user's patterns name it */
 	FRAME_ALLOCATOR, /* an allocator function or a thin wrapper of one */
 };
@@ -88,8 +89,21 @@ static bool is_among(const char *name, const char *const *names, size_t count)
 static bool is_libc(const char *module)
 {
 	const char *name = basename_of(module);
-	return starts_with(name, "libc.") || starts_with(name, "libc-") ||
+	bool versioned = starts_with(name, "libc-") && name[5] >= '0' && name[5] <= '9';
+	return versioned || starts_with(name, "libc.so") || starts_with(name, "libc.musl-") ||
 	       starts_with(name, "ld-musl-");
+}
+
+/*
+ * What the C library allocates (a stream's buffer, a thread's stack) is held for the line that
+ * called it, whether or not libc's own debug information is installed; so is what it calls before
+ * main.
+ */
+static bool is_runtime(const char *module)
+{
+	const char *name = basename_of(module);
+	bool versioned = starts_with(name, "ld-") && name[3] >= '0' && name[3] <= '9';
+	return is_libc(module) || versioned || starts_with(name, "ld-linux");
 }
 
 static bool is_c_allocator(const struct snapshot_frame *frame)
@@ -216,28 +230,31 @@ static enum frame_class classify(const struct snapshot_frame *frame, const struc
 {
 	if (is_allocator(frame))
 		return FRAME_ALLOCATOR;
-	return is_skipped(frame, query) ? FRAME_SKIPPED : FRAME_PLAIN;
+	if (is_skipped(frame, query))
+		return FRAME_SKIPPED;
+	return frame->module && is_runtime(frame->module) ? FRAME_RUNTIME : FRAME_PLAIN;
 }
 
 size_t query_charged_frame(const struct snapshot *snapshot, const struct snapshot_site *site,
 			   const struct query *query)
 {
-	size_t first_plain = SIZE_MAX, first_skipped = SIZE_MAX;
+	/* The best so far without a line, by class: what the user wants least comes last. */
+	size_t first[] = {[FRAME_PLAIN] = SIZE_MAX,
+			  [FRAME_RUNTIME] = SIZE_MAX,
+			  [FRAME_SKIPPED] = SIZE_MAX,
+			  [FRAME_ALLOCATOR] = SIZE_MAX};
 	for (size_t i = site->first_frame; i < site->first_frame + site->frame_count; i++) {
 		const struct snapshot_frame *frame = &snapshot->frames[i];
 		enum frame_class class = classify(frame, query);
-		if (class == FRAME_SKIPPED && first_skipped == SIZE_MAX)
-			first_skipped = i;
-		if (class != FRAME_PLAIN)
-			continue;
-		if (query->charge == QUERY_CHARGE_CALLEE || (frame->file && frame->line))
+		bool callee = query->charge == QUERY_CHARGE_CALLEE &&
+			      (class == FRAME_PLAIN || class == FRAME_RUNTIME);
+		if (callee || (class == FRAME_PLAIN && frame->file && frame->line))
 			return i;
-		if (first_plain == SIZE_MAX)
-			first_plain = i;
+		if (first[class] == SIZE_MAX)
+			first[class] = i;
 	}
-	if (first_plain != SIZE_MAX)
-		return first_plain;
-	if (first_skipped != SIZE_MAX)
-		return first_skipped;
-	return site->frame_count ? site->first_frame : SIZE_MAX;
+	for (size_t class = 0; class < sizeof first / sizeof *first; class ++)
+		if (first[class] != SIZE_MAX)
+			return first[class];
+	return SIZE_MAX;
 }

@@ -66,13 +66,14 @@ void table_deinit(struct table *table);
 
 /*
  * The index (into snapshot->frames) of the frame a site is charged to; SIZE_MAX when the site has
- * no frame. Skipped are allocator functions and their thin wrappers (C's and C++'s allocation
- * functions, libc's strdup kind, namespaces std and __gnu_cxx, headers of the C++ library, Rust's
- * alloc, core and std) and what query->skip names. Of the frames that remain, innermost first:
- *     QUERY_CHARGE_CALLER: the first with a source line, else the first
- *     QUERY_CHARGE_CALLEE: the first
- * When none remains: the innermost frame that is no allocator function or wrapper (only skip named
- * it), else the innermost. Pure; exposed for tests.
+ * no frame. Every frame is of one class, the first that fits:
+ *     allocator: allocator functions and thin wrappers of them: C's and C++'s allocation functions,
+ *                libc's strdup kind, namespaces std and __gnu_cxx, headers of the C++ library,
+ * Rust's alloc, core and std skipped:   named by query->skip runtime:   in the C library or the
+ * dynamic linker plain:     all others QUERY_CHARGE_CALLER takes the innermost plain frame with a
+ * source line, QUERY_CHARGE_CALLEE the innermost plain or runtime frame. Where there is none it is,
+ * for both, the innermost frame of the first class that has one, in the order plain, runtime,
+ * skipped, allocator. Pure; exposed for tests.
  */
 size_t query_charged_frame(const struct snapshot *snapshot, const struct snapshot_site *site,
 			   const struct query *query);

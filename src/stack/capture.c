@@ -48,19 +48,23 @@ static bool read_word(void *context, uint64_t address, uint64_t *ret)
 
 void capture_stack(const struct target_space *space, const struct modules *modules,
 		   struct capture_bounds *bounds, const struct user_regs_struct *registers,
-		   uint64_t sp, size_t depth, struct capture *ret)
+		   target_addr pc, uint64_t stack, size_t depth, struct capture *ret)
 {
 	uint64_t addresses[CAPTURE_DEPTH_MAX];
 	struct window window; /* not zeroed: its bytes are filled when read */
 	window.space = space;
 	window.start = window.end = 0;
-	window.high = capture_region(space, bounds, sp);
+	window.high = capture_region(space, bounds, stack);
 	struct unwind_memory memory = {.read = read_word,
 				       .context = &window,
-				       .low = sp,
+				       .low = registers->rsp < stack ? registers->rsp : stack,
 				       .high = window.high};
 	struct unwind_space unwind = {modules->unwind, modules->count};
-	struct unwind_registers from = {.pc = registers->rip, .sp = sp, .bp = registers->rbp};
+	struct unwind_registers from = {.pc = pc.v, .sp = registers->rsp, .bp = registers->rbp};
+	/* In the middle of the function rbp may be its own; at its ends it is the caller's. */
+	if (stack > registers->rsp)
+		from.bp_lost = !unwind_caller_bp(&unwind, &memory, from, stack + 8, &from.bp);
+	from.sp = stack;
 	ret->stop = unwind_walk(&unwind, &memory, from, addresses, depth, &ret->count);
 	for (size_t i = 0; i < ret->count; i++) {
 		uint64_t inside = addresses[i] - 1;

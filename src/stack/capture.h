@@ -2,8 +2,8 @@
 /*
  * Capturing the stack of a stopped thread as frames.
  *
- * Owns: what it knows of a thread's stack bounds between stops. The stack is read in pages as the walk
- * asks for them, never outside of its mapping. Called by: session, the tracer thread.
+ * Owns: what it knows of a thread's stack bounds between stops. The stack is read in pages as the
+ * walk asks for them, never outside of its mapping. Called by: session, the tracer thread.
  */
 #ifndef STACK_CAPTURE_H
 #define STACK_CAPTURE_H
@@ -33,11 +33,12 @@ uint64_t capture_region(const struct target_space *space, struct capture_bounds 
 			uint64_t sp);
 
 /*
- * Walks from a thread at a function's entry or `ret`, whose return address stands at sp, and stores at
- * most depth frames.
+ * Walks from a thread inside a function whose return address stands at `stack`, and stores at most
+ * depth frames, the innermost that function's caller. pc is where in the function the thread is:
+ * at its first instruction or its `ret`, or anywhere that the unwind tables know.
  */
 void capture_stack(const struct target_space *space, const struct modules *modules,
 		   struct capture_bounds *bounds, const struct user_regs_struct *registers,
-		   uint64_t sp, size_t depth, struct capture *ret);
+		   target_addr pc, uint64_t stack, size_t depth, struct capture *ret);
 
 #endif

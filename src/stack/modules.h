@@ -2,8 +2,8 @@
 /*
  * The modules of an address space: what is mapped where, with the unwind tables that go with it.
  *
- * Owns: the list. It is read from /proc/PID/maps, which knows what the dynamic linker's list does not
- * (the linker itself, dlmopen, files mapped by hand) and cannot be forged by the target; the
+ * Owns: the list. It is read from /proc/PID/maps, which knows what the dynamic linker's list does
+ * not (the linker itself, dlmopen, files mapped by hand) and cannot be forged by the target; the
  * linker's notification only tells when to read again. Called by: session, the tracer thread.
  */
 #ifndef STACK_MODULES_H
@@ -30,8 +30,8 @@ struct modules {
 void modules_deinit(struct modules *modules);
 
 /*
- * Reads the mappings of pid again. *changed_ret tells whether anything is different; removed is called for
- * every module that is gone or was replaced, before the list changes.
+ * Reads the mappings of pid again. *changed_ret tells whether anything is different; removed is
+ * called for every module that is gone or was replaced, before the list changes.
  */
 struct error *modules_refresh(struct modules *modules, struct registry *registry, pid_t pid,
 			      void (*removed)(void *context, const struct module *module),

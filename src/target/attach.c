@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "target/permission.h"
@@ -17,7 +18,8 @@ static struct error *seize(struct target *target, struct target_process *process
 	struct target_thread *thread = map_get(&target->threads, (uint64_t)tid);
 	if (thread)
 		return NULL;
-	/* Options come with the seizure, so children of this thread cannot be missed from here on. */
+	/* Options come with the seizure, so children of this thread cannot be missed from here on.
+	 */
 	if (ptrace(PTRACE_SEIZE, tid, NULL, TARGET_OPTIONS) < 0) {
 		struct proc_status status;
 		if (errno == ESRCH)
@@ -29,7 +31,7 @@ static struct error *seize(struct target *target, struct target_process *process
 			return NULL;
 		if (err)
 			return err;
-		if (status.state == 'Z' || status.state == 'X' || status.tracer == getpid())
+		if (status.state == 'Z' || status.state == 'X' || status.tracer == gettid())
 			return NULL;
 		return permission_explain(process->pid, failure);
 	}
@@ -104,7 +106,8 @@ struct error *target_attach(struct target *target, pid_t pid)
 	if (err)
 		return give_up(err, pid);
 	if (start_before != start_after)
-		return error_new(ERROR_NOT_FOUND, "process %d ended and its pid was given away", pid);
+		return error_new(ERROR_NOT_FOUND, "process %d ended and its pid was given away",
+				 pid);
 	sigtrap_learn_process(process);
 	target_visit_threads(target, NULL, learn_thread, NULL);
 	return NULL;

@@ -29,15 +29,15 @@ struct error *target_read(const struct target_space *space, target_addr address,
 	return NULL;
 }
 
-struct error *target_write(const struct target_space *space, target_addr address,
-			   const void *bytes, size_t count)
+struct error *target_write(const struct target_space *space, target_addr address, const void *bytes,
+			   size_t count)
 {
 	ssize_t put;
 	do
 		put = pwrite(space->memory_fd, bytes, count, (off_t)address.v);
 	while (put < 0 && errno == EINTR);
 	if (put < 0 || (size_t)put != count)
-		return error_new(ERROR_FAULT, "cannot write %zu bytes at 0x%lx of process %d", count,
-				 address.v, space->pid);
+		return error_new(ERROR_FAULT, "cannot write %zu bytes at 0x%lx of process %d",
+				 count, address.v, space->pid);
 	return NULL;
 }

@@ -24,10 +24,11 @@ struct error *permission_check_machine(pid_t pid)
 	if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
 		return NULL;
 	if (header.e_ident[EI_CLASS] != ELFCLASS64)
-		return error_new(ERROR_UNSUPPORTED,
-				 "process %d is a 32-bit program: only 64-bit x86-64 programs can be "
-				 "traced",
-				 pid);
+		return error_new(
+			ERROR_UNSUPPORTED,
+			"process %d is a 32-bit program: only 64-bit x86-64 programs can be "
+			"traced",
+			pid);
 	if (header.e_machine != EM_X86_64)
 		return error_new(ERROR_UNSUPPORTED,
 				 "process %d is for another machine (ELF machine %u): only x86-64 "
@@ -36,11 +37,17 @@ struct error *permission_check_machine(pid_t pid)
 	return NULL;
 }
 
+/* The kernel names the tracing thread; people look for its process. */
 static struct error *traced_by(pid_t pid, pid_t tracer)
 {
 	_cleanup_free_ char **command = NULL;
-	size_t count;
-	_cleanup_error_ struct error *err = proc_command(tracer, &command, &count);
+	size_t count = 0;
+	struct proc_status status;
+	_cleanup_error_ struct error *err = proc_status(tracer, &status);
+	if (!err) {
+		tracer = status.tgid;
+		err = proc_command(tracer, &command, &count);
+	}
 	return error_new(ERROR_DENIED,
 			 "process %d is already traced by process %d (%s): end that one first", pid,
 			 tracer, !err && count ? command[0] : "unknown");
@@ -83,8 +90,7 @@ struct error *permission_check_target(pid_t pid)
 static int yama_scope(void)
 {
 	char digit = '0';
-	_cleanup_close_ int fd =
-		open("/proc/sys/kernel/yama/ptrace_scope", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = open("/proc/sys/kernel/yama/ptrace_scope", O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || read(fd, &digit, 1) != 1)
 		return 0;
 	return digit - '0';
@@ -93,10 +99,11 @@ static int yama_scope(void)
 static struct error *explain_yama(pid_t pid, int scope)
 {
 	if (scope == 3)
-		return error_new(ERROR_DENIED,
-				 "cannot trace process %d: Yama's ptrace_scope is 3, which forbids all "
-				 "attaching until the next boot: use 'tracealloc run'",
-				 pid);
+		return error_new(
+			ERROR_DENIED,
+			"cannot trace process %d: Yama's ptrace_scope is 3, which forbids all "
+			"attaching until the next boot: use 'tracealloc run'",
+			pid);
 	if (scope == 2)
 		return error_new(ERROR_DENIED,
 				 "cannot trace process %d: Yama's ptrace_scope is 2, so only root "
@@ -123,11 +130,12 @@ struct error *permission_explain(pid_t pid, int failure)
 	if (theirs.tracer)
 		return traced_by(pid, theirs.tracer);
 	if (ours.capabilities & 1ul << CAP_SYS_PTRACE)
-		return error_new(ERROR_DENIED,
-				 "cannot trace process %d although we have CAP_SYS_PTRACE: it lives in "
-				 "another user namespace or a security module (SELinux, AppArmor) "
-				 "forbids it",
-				 pid);
+		return error_new(
+			ERROR_DENIED,
+			"cannot trace process %d although we have CAP_SYS_PTRACE: it lives in "
+			"another user namespace or a security module (SELinux, AppArmor) "
+			"forbids it",
+			pid);
 	bool same_user = ours.effective_uid == theirs.real_uid &&
 			 ours.effective_uid == theirs.effective_uid &&
 			 ours.effective_uid == theirs.saved_uid &&
@@ -135,20 +143,23 @@ struct error *permission_explain(pid_t pid, int failure)
 			 ours.effective_gid == theirs.effective_gid &&
 			 ours.effective_gid == theirs.saved_gid;
 	if (ours.effective_uid == 0)
-		return error_new(ERROR_DENIED,
-				 "cannot trace process %d: we are root without CAP_SYS_PTRACE, as in a "
-				 "container: start it with --cap-add=SYS_PTRACE",
-				 pid);
+		return error_new(
+			ERROR_DENIED,
+			"cannot trace process %d: we are root without CAP_SYS_PTRACE, as in a "
+			"container: start it with --cap-add=SYS_PTRACE",
+			pid);
 	if (!same_user)
-		return error_new(ERROR_DENIED,
-				 "cannot trace process %d: it belongs to uid %u, we are uid %u: use "
-				 "sudo",
-				 pid, theirs.real_uid, ours.effective_uid);
+		return error_new(
+			ERROR_DENIED,
+			"cannot trace process %d: it belongs to uid %u, we are uid %u: use "
+			"sudo",
+			pid, theirs.real_uid, ours.effective_uid);
 	int scope = yama_scope();
 	if (scope)
 		return explain_yama(pid, scope);
-	return error_new(ERROR_DENIED,
-			 "cannot trace process %d: it is not dumpable (it has or had privileges, or "
-			 "asked for it with prctl): use sudo",
-			 pid);
+	return error_new(
+		ERROR_DENIED,
+		"cannot trace process %d: it is not dumpable (it has or had privileges, or "
+		"asked for it with prctl): use sudo",
+		pid);
 }

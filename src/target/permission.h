@@ -10,7 +10,8 @@
 
 #include "base/error.h"
 
-/* What forbids tracing pid before it is tried: no process, zombie, kernel thread, tracer, 32 bit. */
+/* What forbids tracing pid before it is tried: no process, zombie, kernel thread, tracer, 32 bit.
+ */
 struct error *permission_check_target(pid_t pid);
 
 /* ERROR_UNSUPPORTED if what pid executes is not for x86-64. */

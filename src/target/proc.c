@@ -313,7 +313,8 @@ struct error *proc_command(pid_t pid, char ***argv_ret, size_t *count_ret)
 static bool fd_is_mapped_file(int fd, const struct proc_mapping *mapping)
 {
 	struct stat status;
-	/* The device is not compared: overlay and btrfs show another one in maps than stat(2) does. */
+	/* The device is not compared: overlay and btrfs show another one in maps than stat(2) does.
+	 */
 	return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
 	       status.st_ino == mapping->inode;
 }

@@ -16,16 +16,16 @@ struct proc_status {
 	char state; /* R S D T t Z X ... */
 	pid_t tgid;
 	pid_t parent;
-	pid_t tracer;	   /* 0: none */
-	pid_t inner_pid;   /* in the target's own pid namespace */
+	pid_t tracer;	 /* 0: none */
+	pid_t inner_pid; /* in the target's own pid namespace */
 	uint32_t real_uid, effective_uid, saved_uid;
 	uint32_t real_gid, effective_gid, saved_gid;
 	uint64_t signals_blocked; /* bit n-1: signal n */
 	uint64_t signals_ignored;
 	uint64_t signals_caught;
 	uint64_t capabilities; /* effective */
-	int seccomp;		/* 0 off, 1 strict, 2 filter */
-	bool has_memory;	/* false: a kernel thread or a zombie */
+	int seccomp;	       /* 0 off, 1 strict, 2 filter */
+	bool has_memory;       /* false: a kernel thread or a zombie */
 };
 
 /* ERROR_GONE if there is no such process or thread. tid may be a thread of any process. */
@@ -65,14 +65,14 @@ const struct proc_mapping *proc_maps_find(const struct proc_maps *maps, uint64_t
 bool proc_auxiliary(pid_t pid, uint64_t type, uint64_t *ret);
 
 /*
- * The command line, as a NULL-terminated array in one allocation owned by the caller (free the array);
- * a process without one gives its comm.
+ * The command line, as a NULL-terminated array in one allocation owned by the caller (free the
+ * array); a process without one gives its comm.
  */
 struct error *proc_command(pid_t pid, char ***argv_ret, size_t *count_ret);
 
 /*
- * Opens a file that a target names, below the target's own root, following only links inside it; or,
- * where the name leads elsewhere meanwhile, the mapped file itself (/proc/PID/map_files). Only
+ * Opens a file that a target names, below the target's own root, following only links inside it;
+ * or, where the name leads elsewhere meanwhile, the mapped file itself (/proc/PID/map_files). Only
  * a regular file with the mapping's inode is accepted. ERROR_NOT_FOUND otherwise.
  */
 struct error *proc_open_mapped(pid_t pid, const struct proc_mapping *mapping, int *fd_ret);

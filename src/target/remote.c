@@ -10,7 +10,8 @@
 
 enum { RED_ZONE_BYTES = 128, VDSO_MAX_BYTES = 65536, SYSCALL_STOP = SIGTRAP | 0x80 };
 
-/* The vDSO has fallbacks that make real system calls: an instruction to borrow, in every process. */
+/* The vDSO has fallbacks that make real system calls: an instruction to borrow, in every process.
+ */
 static bool find_syscall_instruction(const struct target_thread *thread, uint64_t *ret)
 {
 	_cleanup_proc_maps_ struct proc_maps maps = {0};
@@ -22,8 +23,8 @@ static bool find_syscall_instruction(const struct target_thread *thread, uint64_
 		size_t size = mapping->end - mapping->start;
 		if (strcmp(mapping->path, "[vdso]") != 0 || size > sizeof bytes)
 			continue;
-		size = target_read_some(thread->process->space, (target_addr){mapping->start}, bytes,
-					size);
+		size = target_read_some(thread->process->space, (target_addr){mapping->start},
+					bytes, size);
 		const uint8_t *found = memmem(bytes, size, "\x0f\x05", 2);
 		if (found)
 			return *ret = mapping->start + (uint64_t)(found - bytes), true;

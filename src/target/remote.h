@@ -3,7 +3,8 @@
  * A system call made inside the target, by a thread that stands in user space at a stop.
  *
  * Rarely needed (repair of a lost signal handler). The thread's registers and mask are put back
- * whatever happens; nothing is written to its text. Never used under seccomp: a filter could kill the target.
+ * whatever happens; nothing is written to its text. Never used under seccomp: a filter could kill
+ * the target.
  */
 #ifndef TARGET_REMOTE_H
 #define TARGET_REMOTE_H

@@ -86,7 +86,8 @@ void sigtrap_note_action(struct target_thread *thread, target_addr action)
 {
 	struct target_process *process = thread->process;
 	uint8_t bytes[LIBC_FLAGS_OFFSET + 4];
-	struct error *err = action.v ? target_read(process->space, action, bytes, sizeof bytes) : NULL;
+	struct error *err =
+		action.v ? target_read(process->space, action, bytes, sizeof bytes) : NULL;
 	if (!action.v || err) {
 		error_free(err);
 		return;

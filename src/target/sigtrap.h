@@ -9,7 +9,8 @@
  * on them tell sigtrap_note_*). After a hit sigtrap_repair puts back what was lost.
  *
  * Limit: a mask changed by a raw system call is not seen. Then the repair notices that the mask is
- * not the one it knows and believes the other signals: if all of them are blocked, SIGTRAP was, too.
+ * not the one it knows and believes the other signals: if all of them are blocked, SIGTRAP was,
+ * too.
  */
 #ifndef TARGET_SIGTRAP_H
 #define TARGET_SIGTRAP_H
@@ -26,8 +27,8 @@ void sigtrap_learn_thread(struct target_thread *thread);
 void sigtrap_inherit(struct target_process *process, const struct target_process *parent);
 
 /*
- * If the process handles SIGTRAP: reads how, by a system call made in the stopped thread. Must come before
- * the first int3 of a process whose handler was set unseen.
+ * If the process handles SIGTRAP: reads how, by a system call made in the stopped thread. Must come
+ * before the first int3 of a process whose handler was set unseen.
  */
 struct error *sigtrap_learn_action(struct target *target, struct target_thread *thread);
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -16,13 +18,14 @@
 enum { START_GO = 'g', START_ABORT = 'x' };
 
 /* Between fork and exec: only async-signal-safe calls. */
-static _Noreturn void child_main(int go_fd, int failure_fd, char *const argv[], char *const envp[],
-				 const sigset_t *mask)
+static _Noreturn void child_main(int go_fd, int failure_fd, const char *path, char *const argv[],
+				 char *const envp[], const sigset_t *mask)
 {
 	for (int signal = 1; signal < NSIG; signal++)
 		if (signal != SIGKILL && signal != SIGSTOP) {
 			struct sigaction action;
-			/* Ignored signals stay so, as across any exec; our own handlers go by it. */
+			/* Ignored signals stay so, as across any exec; our own handlers go by it.
+			 */
 			if (sigaction(signal, NULL, &action) == 0 && action.sa_handler != SIG_IGN &&
 			    action.sa_handler != SIG_DFL) {
 				action.sa_handler = SIG_DFL;
@@ -35,7 +38,7 @@ static _Noreturn void child_main(int go_fd, int failure_fd, char *const argv[], 
 	while (read(go_fd, &word, 1) < 0 && errno == EINTR)
 		;
 	if (word == START_GO)
-		execvpe(argv[0], argv, envp);
+		execve(path, argv, envp);
 	int failure = errno;
 	while (write(failure_fd, &failure, sizeof failure) < 0 && errno == EINTR)
 		;
@@ -58,6 +61,25 @@ static struct error *exec_error(const char *program, int failure)
 				 "program '%s' is not a program this kernel can run", program);
 	}
 	return error_system(failure, "cannot run '%s'", program);
+}
+
+/* The directory of PATH that has it, looked for as execvp(3) does, without its detour through sh.
+ */
+static struct error *find_program(const char *name, char *path, size_t path_bytes)
+{
+	const char *from = strchr(name, '/') || !*name ? "" : getenv("PATH");
+	int failure = ENOENT;
+	for (from = from ? from : "/usr/bin:/bin"; from;) {
+		size_t length = strcspn(from, ":");
+		int put = snprintf(path, path_bytes, "%.*s%s%s", (int)length, from,
+				   length ? "/" : "", name);
+		if (put > 0 && (size_t)put < path_bytes && access(path, X_OK) == 0)
+			return NULL;
+		if (errno == EACCES)
+			failure = EACCES;
+		from = from[length] ? from + length + 1 : NULL;
+	}
+	return exec_error(name, failure);
 }
 
 /* The child's way to its exec; signals on the way are passed on. */
@@ -126,6 +148,10 @@ struct error *target_start(struct target *target, char *const argv[], char *cons
 			   const sigset_t *mask, struct target_event *ret)
 {
 	int go[2], failure[2];
+	char path[PATH_MAX];
+	struct error *err = find_program(argv[0], path, sizeof path);
+	if (err)
+		return err;
 	if (pipe2(go, O_CLOEXEC) < 0)
 		return error_system(errno, "cannot make a pipe");
 	_cleanup_close_ int go_read = go[0];
@@ -139,9 +165,9 @@ struct error *target_start(struct target *target, char *const argv[], char *cons
 		return error_system(errno, "cannot start a process");
 	if (pid == 0) {
 		close(go_write); /* else it would never see our end */
-		child_main(go_read, failure_write, argv, envp, mask);
+		child_main(go_read, failure_write, path, argv, envp, mask);
 	}
-	struct error *err = adopt_child(target, pid);
+	err = adopt_child(target, pid);
 	char word = err ? START_ABORT : START_GO;
 	while (write(go_write, &word, 1) < 0 && errno == EINTR)
 		;

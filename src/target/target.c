@@ -44,6 +44,13 @@ struct user_regs_struct *target_registers(struct target_thread *thread)
 	return &thread->registers;
 }
 
+bool target_hit_int3(const struct target_thread *thread)
+{
+	siginfo_t info;
+	return ptrace(PTRACE_GETSIGINFO, thread->tid, NULL, &info) == 0 &&
+	       info.si_code == SI_KERNEL;
+}
+
 bool target_set_pc(struct target_thread *thread, uint64_t pc)
 {
 	if (ptrace(PTRACE_POKEUSER, thread->tid, offsetof(struct user_regs_struct, rip), pc) < 0)

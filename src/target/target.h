@@ -90,10 +90,10 @@ struct target_thread {
 };
 
 enum target_event_kind {
-	TARGET_EVENT_TRAP,	   /* SIGTRAP: if an int3 was hit, rip is the byte after it */
-	TARGET_EVENT_SIGNAL,	   /* about to be delivered: resume with it, or with 0 to swallow it */
-	TARGET_EVENT_PROCESS,	   /* a new process, not running yet; `parent` says of whom */
-	TARGET_EVENT_EXEC,	   /* a process has a new, empty space; `old_space` is the former */
+	TARGET_EVENT_TRAP,    /* SIGTRAP: if an int3 was hit, rip is the byte after it */
+	TARGET_EVENT_SIGNAL,  /* about to be delivered: resume with it, or with 0 to swallow it */
+	TARGET_EVENT_PROCESS, /* a new process, not running yet; `parent` says of whom */
+	TARGET_EVENT_EXEC,    /* a process has a new, empty space; `old_space` is the former */
 	TARGET_EVENT_PROCESS_EXIT, /* exit_status or signal say how */
 	TARGET_EVENT_POKED,	   /* nothing happened: somebody interrupted the wait */
 	TARGET_EVENT_QUIET,	   /* draining is over: every thread is stopped or asleep */
@@ -159,8 +159,8 @@ struct error *target_start(struct target *target, char *const argv[], char *cons
 
 /*
  * Seizes every thread of process pid (PTRACE_SEIZE; nothing is stopped or interrupted) until two
- * passes over /proc/PID/task find nothing new. Errors: ERROR_NOT_FOUND, ERROR_DENIED naming the rule
- * that refused, ERROR_UNSUPPORTED (zombie, kernel thread, 32 bit): nothing was written.
+ * passes over /proc/PID/task find nothing new. Errors: ERROR_NOT_FOUND, ERROR_DENIED naming the
+ * rule that refused, ERROR_UNSUPPORTED (zombie, kernel thread, 32 bit): nothing was written.
  */
 struct error *target_attach(struct target *target, pid_t pid);
 
@@ -175,6 +175,11 @@ struct error *target_resume(struct target *target, struct target_thread *thread,
 
 /* The registers of a stopped thread; NULL if it is gone. Read once a stop. */
 struct user_regs_struct *target_registers(struct target_thread *thread);
+/*
+ * Whether the SIGTRAP that a thread stopped with is that of an int3 (SI_KERNEL, arch/x86
+ * kernel/traps.c) and not one sent by kill(2).
+ */
+bool target_hit_int3(const struct target_thread *thread);
 /* Writes one register back: rip, by far the most frequent. False if the thread is gone. */
 bool target_set_pc(struct target_thread *thread, uint64_t pc);
 
@@ -187,9 +192,9 @@ bool target_set_pc(struct target_thread *thread, uint64_t pc);
 void target_drain(struct target *target);
 
 /*
- * Detaches every stopped thread. Those asleep in system calls, or in a group-stop, stay seized until
- * the tracer thread ends: the kernel then detaches them without waking them, which is the only way
- * that no system call of theirs sees EINTR.
+ * Detaches every stopped thread. Those asleep in system calls, or in a group-stop, stay seized
+ * until the tracer thread ends: the kernel then detaches them without waking them, which is the
+ * only way that no system call of theirs sees EINTR.
  */
 void target_release(struct target *target);
 
@@ -211,7 +216,7 @@ struct error *target_read(const struct target_space *space, target_addr address,
 size_t target_read_some(const struct target_space *space, target_addr address, void *bytes,
 			size_t count);
 /* One write; read-only and executable pages are written too (they become private copies). */
-struct error *target_write(const struct target_space *space, target_addr address,
-			   const void *bytes, size_t count);
+struct error *target_write(const struct target_space *space, target_addr address, const void *bytes,
+			   size_t count);
 
 #endif

@@ -9,8 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 static struct error *space_create(struct target *target, pid_t pid, struct target_space **ret)
 {
@@ -64,8 +64,8 @@ struct error *tree_add_process(struct target *target, pid_t pid, pid_t parent,
 		free(process);
 		return err;
 	}
-	*process = (struct target_process){
-		.pid = pid, .parent = parent, .space = space ? space : own};
+	*process =
+		(struct target_process){.pid = pid, .parent = parent, .space = space ? space : own};
 	process->space->process_count++;
 	*ret = process;
 	return NULL;
@@ -79,7 +79,8 @@ struct error *tree_add_thread(struct target *target, pid_t tid, struct target_pr
 		free(thread);
 		return error_no_memory();
 	}
-	*thread = (struct target_thread){.tid = tid, .state = TARGET_THREAD_RUNNING, .parked = true};
+	*thread =
+		(struct target_thread){.tid = tid, .state = TARGET_THREAD_RUNNING, .parked = true};
 	if (process)
 		tree_adopt(target, thread, process);
 	*ret = thread;

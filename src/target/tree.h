@@ -2,8 +2,8 @@
 /*
  * Private to src/target: making and ending of threads, processes and spaces.
  *
- * Invariants: every thread not parked is counted in its process's thread_count, every process in its
- * space's process_count; a process with no thread and a space with no process are being freed.
+ * Invariants: every thread not parked is counted in its process's thread_count, every process in
+ * its space's process_count; a process with no thread and a space with no process are being freed.
  */
 #ifndef TARGET_TREE_H
 #define TARGET_TREE_H

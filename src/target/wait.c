@@ -2,8 +2,8 @@
 /*
  * From wait status to event (ptrace(2), "Stopped states" and the sections that follow).
  *
- * A stop costs mostly wake-ups, so the wait spins for a while before it sleeps: as long as stops come
- * closer together than a sleep and a wake-up take, spinning is cheaper for target and tracer.
+ * A stop costs mostly wake-ups, so the wait spins for a while before it sleeps: as long as stops
+ * come closer together than a sleep and a wake-up take, spinning is cheaper for target and tracer.
  * Pinned to the target's CPU, spinning would keep the target from running: then it never spins.
  */
 #include <errno.h>
@@ -82,7 +82,8 @@ static void on_group_stop(struct target *target, struct target_thread *thread)
 {
 	thread->trap_pending = int3_is_queued(thread->tid);
 	if (target->draining) {
-		/* Detached from here it stays stopped; an int3 still queued must be collected first. */
+		/* Detached from here it stays stopped; an int3 still queued must be collected
+		 * first. */
 		if (thread->trap_pending)
 			resume_quietly(target, thread);
 		return;
@@ -143,7 +144,8 @@ static struct error *on_fork(struct target *target, struct target_thread *creato
 		return err;
 	adopt_newborn(target, newborn, creator, process);
 	sigtrap_inherit(process, parent);
-	/* The child cannot run before its first stop is answered: its memory may be worked on now. */
+	/* The child cannot run before its first stop is answered: its memory may be worked on now.
+	 */
 	*ret = (struct target_event){.kind = TARGET_EVENT_PROCESS,
 				     .thread = creator,
 				     .process = process,
@@ -171,7 +173,8 @@ static void forget_others(struct target *target, const struct target_thread *sur
 	} while (gone);
 }
 
-/* Whichever thread called it, the survivor has the leader's tid (ptrace(2), "execve(2) under ptrace"). */
+/* Whichever thread called it, the survivor has the leader's tid (ptrace(2), "execve(2) under
+ * ptrace"). */
 static struct error *on_exec(struct target *target, struct target_thread *thread,
 			     struct target_event *ret)
 {
@@ -254,11 +257,11 @@ static struct error *on_stop(struct target *target, struct target_thread *thread
 	} else if (event) {
 		return on_ptrace_event(target, thread, event, event_ret, ret);
 	} else {
-		*ret = (struct target_event){
-			.kind = signal == SIGTRAP ? TARGET_EVENT_TRAP : TARGET_EVENT_SIGNAL,
-			.thread = thread,
-			.process = thread->process,
-			.signal = signal};
+		*ret = (struct target_event){.kind = signal == SIGTRAP ? TARGET_EVENT_TRAP
+								       : TARGET_EVENT_SIGNAL,
+					     .thread = thread,
+					     .process = thread->process,
+					     .signal = signal};
 		*event_ret = true;
 	}
 	return NULL;
@@ -269,7 +272,8 @@ static struct error *on_status(struct target *target, pid_t tid, int status, boo
 {
 	struct target_thread *thread = map_get(&target->threads, (uint64_t)tid);
 	if (!WIFSTOPPED(status)) {
-		/* A child that our process had before, or a thread that an exec has ended already. */
+		/* A child that our process had before, or a thread that an exec has ended already.
+		 */
 		if (thread)
 			*event_ret = on_end(target, thread, status, ret);
 		return NULL;
@@ -340,13 +344,16 @@ struct error *target_next(struct target *target, struct target_event *ret)
 			if (tid > 0)
 				err = on_status(target, tid, status, &event, ret);
 			else if (tid == 0)
-				return *ret = (struct target_event){.kind = TARGET_EVENT_QUIET}, NULL;
+				return *ret = (struct target_event){.kind = TARGET_EVENT_QUIET},
+				       NULL;
 			else if (errno == ECHILD)
-				return *ret = (struct target_event){.kind = TARGET_EVENT_EMPTY}, NULL;
+				return *ret = (struct target_event){.kind = TARGET_EVENT_EMPTY},
+				       NULL;
 			else if (errno != EINTR)
 				return error_system(errno, "cannot wait for the target");
 			else if (atomic_load(target->poke))
-				return *ret = (struct target_event){.kind = TARGET_EVENT_POKED}, NULL;
+				return *ret = (struct target_event){.kind = TARGET_EVENT_POKED},
+				       NULL;
 		}
 		if (err)
 			return err;

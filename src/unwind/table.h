@@ -2,9 +2,9 @@
 /*
  * The compact unwind table: where is the caller's frame, for every pc of an image.
  *
- * Compiled once from `.eh_frame` by image/cfi.c, looked up by the tracer's unwinder and by the agent
- * inside a target. Freestanding: includes only headers without code behind them, calls nothing, and
- * touches no memory but what it is given. May be used from any thread.
+ * Compiled once from `.eh_frame` by image/cfi.c, looked up by the tracer's unwinder and by the
+ * agent inside a target. Freestanding: includes only headers without code behind them, calls
+ * nothing, and touches no memory but what it is given. May be used from any thread.
  *
  * A row holds from its pc up to the next row's pc. On x86-64 the return address always stands at
  * CFA-8 (psABI 3.2.2), so a rule says only how to find the CFA and the caller's rbp.
@@ -18,20 +18,20 @@
 #include <stdint.h>
 
 enum unwind_kind {
-	UNWIND_NONE = 0,      /* nothing is known here */
-	UNWIND_SP = 1,	      /* CFA = rsp + offset */
-	UNWIND_BP = 2,	      /* CFA = rbp + offset */
-	UNWIND_BP_DEREF = 3,  /* CFA = *(rbp + offset): a realigned stack */
-	UNWIND_PLT = 4,	      /* CFA = rsp + 8 + ((pc & 15) >= offset ? 8 : 0): a lazy PLT entry */
-	UNWIND_SIGNAL = 5,    /* a signal frame: registers stand in the ucontext at rsp */
-	UNWIND_END = 6,	      /* outermost frame: the return address is undefined */
+	UNWIND_NONE = 0,     /* nothing is known here */
+	UNWIND_SP = 1,	     /* CFA = rsp + offset */
+	UNWIND_BP = 2,	     /* CFA = rbp + offset */
+	UNWIND_BP_DEREF = 3, /* CFA = *(rbp + offset): a realigned stack */
+	UNWIND_PLT = 4,	     /* CFA = rsp + 8 + ((pc & 15) >= offset ? 8 : 0): a lazy PLT entry */
+	UNWIND_SIGNAL = 5,   /* a signal frame: registers stand in the ucontext at rsp */
+	UNWIND_END = 6,	     /* outermost frame: the return address is undefined */
 	UNWIND_UNSUPPORTED = 7, /* a rule this format cannot say */
 };
 
 enum unwind_bp {
-	UNWIND_BP_SAME = 0,  /* the caller's rbp is still in rbp */
-	UNWIND_BP_SAVED = 1, /* the caller's rbp is at CFA + bp_offset */
-	UNWIND_BP_LOST = 2,  /* it cannot be found */
+	UNWIND_BP_SAME = 0,	   /* the caller's rbp is still in rbp */
+	UNWIND_BP_SAVED = 1,	   /* the caller's rbp is at CFA + bp_offset */
+	UNWIND_BP_LOST = 2,	   /* it cannot be found */
 	UNWIND_BP_SAVED_AT_BP = 3, /* at *(rbp + bp_offset): frames with a realigned stack */
 };
 

@@ -166,6 +166,12 @@ static bool step(struct walk *walk, enum unwind_stop *stop_ret)
 		break;
 	case UNWIND_NONE:
 	case UNWIND_UNSUPPORTED:
+		/* Code without rules that starts programs and threads marks the outermost frame so.
+		 */
+		if (walk->bp_known && walk->bp == 0) {
+			*stop_ret = UNWIND_STOP_END;
+			return false;
+		}
 		found = step_by_frame_pointer(walk);
 		break;
 	default:
@@ -178,11 +184,31 @@ static bool step(struct walk *walk, enum unwind_stop *stop_ret)
 	return found && walk->next != 0;
 }
 
+bool unwind_caller_bp(const struct unwind_space *space, const struct unwind_memory *memory,
+		      struct unwind_registers registers, uint64_t cfa, uint64_t *ret)
+{
+	struct walk walk = {.space = space,
+			    .memory = memory,
+			    .inside = registers.pc,
+			    .sp = registers.sp,
+			    .bp = registers.bp,
+			    .bp_known = true};
+	struct unwind_rule rule = find_rule(&walk);
+	uint64_t found;
+	if (!find_cfa(&walk, &rule, &found) || found != cfa || !restore_bp(&walk, &rule, cfa))
+		return false;
+	*ret = walk.bp;
+	return walk.bp_known;
+}
+
 enum unwind_stop unwind_walk(const struct unwind_space *space, const struct unwind_memory *memory,
 			     struct unwind_registers registers, uint64_t *frames, size_t capacity,
 			     size_t *count_ret)
 {
-	struct walk walk = {.space = space, .memory = memory, .bp = registers.bp, .bp_known = true};
+	struct walk walk = {.space = space,
+			    .memory = memory,
+			    .bp = registers.bp,
+			    .bp_known = !registers.bp_lost};
 	size_t count = 0;
 	uint64_t next;
 	enum unwind_stop stop = UNWIND_STOP_LOST;

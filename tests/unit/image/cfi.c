@@ -557,6 +557,10 @@ START_TEST(functions_may_be_unsorted_and_overlap)
 	ck_assert(image_function_bounds(image, (image_addr){code + 10}, &start, &end));
 	ck_assert_uint_eq(start.v, code);
 	ck_assert_uint_eq(end.v, code + 64);
+	/* no further than the segment */
+	ck_assert(image_function_bounds(image, (image_addr){code + 4000}, &start, &end));
+	ck_assert_uint_eq(start.v, code + 4000);
+	ck_assert_uint_eq(end.v, code + 4096);
 	/* no frame knows it: the symbol does */
 	ck_assert(image_function_bounds(image, (image_addr){code + 300}, &start, &end));
 	ck_assert_uint_eq(start.v, code);
@@ -662,7 +666,10 @@ START_TEST(instructions_that_compilers_seldom_use_are_understood)
 		/* advance_loc2, advance_loc4 and a location beyond the end */
 		"	fde good, 96, 16, 0x03, 2, 0, 0x0e, 16, 0x04, 2, 0, 0, 0, 0x0e, 24, 0x04, "
 		"0xff, "
-		"0xff, 0xff, 0xff, 0x0e, 32\n",
+		"0xff, 0xff, 0xff, 0x0e, 32\n"
+		/* restore: what the CIE said */
+		"	cie saving, \"zR\", 16, 1, 0x1b, 0x0c, 7, 32, 0x90, 1, 0x86, 2\n"
+		"	fde saving, 112, 16, 0x08, 6, 0x41, 0xc6\n",
 		&code);
 	struct unwind_rule rule = rule_at(image, code);
 	check_rule(image, code, UNWIND_BP, 16);
@@ -688,6 +695,40 @@ START_TEST(instructions_that_compilers_seldom_use_are_understood)
 	check_rule(image, code + 99, UNWIND_SP, 16);
 	check_rule(image, code + 100, UNWIND_SP, 24);
 	check_rule(image, code + 111, UNWIND_SP, 24);
+	ck_assert_int_eq(rule_at(image, code + 112).bp, UNWIND_BP_SAME);
+	ck_assert_int_eq(rule_at(image, code + 113).bp, UNWIND_BP_SAVED);
+	ck_assert_int_eq(rule_at(image, code + 113).bp_offset, -16);
+	image_close(image);
+	fixture_remove(directory);
+}
+END_TEST
+
+START_TEST(debug_information_adds_frames_and_replaces_none)
+{
+	char *directory = fixture_directory();
+	uint64_t code;
+	struct image *image = open_raw(
+		directory,
+		"	fde good, 64, 64, 0x0e, 16\n	.long 0\n"
+		"	.section .debug_frame, \"\", @progbits\n"
+		"	.macro plain start, length, offset\n"
+		"	.long 6f - 5f\n5:	.long 0\n	.quad here + \\start\n	.quad "
+		"\\length\n"
+		"	.byte 0x0e, \\offset\n6:\n	.endm\n"
+		"	.long 8f - 7f\n7:	.long 0xffffffff\n	.byte 1, 0, 1, 0x78, 16\n"
+		"	.byte 0x0c, 7, 8, 0x90, 1\n8:\n"
+		/* beside, around, within, and from within the frame that is known */
+		"	plain 0, 32, 24\n	plain 32, 96, 32\n	plain 80, 8, 40\n"
+		"	plain 120, 16, 48\n	plain 128, 16, 56\n",
+		&code);
+	check_rule(image, code, UNWIND_SP, 24);
+	check_rule(image, code + 31, UNWIND_SP, 24);
+	check_rule(image, code + 32, UNWIND_NONE, 0);
+	check_rule(image, code + 63, UNWIND_NONE, 0);
+	for (uint64_t at = 64; at < 128; at++)
+		check_rule(image, code + at, UNWIND_SP, 16);
+	check_rule(image, code + 128, UNWIND_SP, 56);
+	check_rule(image, code + 144, UNWIND_NONE, 0);
 	image_close(image);
 	fixture_remove(directory);
 }
@@ -792,6 +833,7 @@ static Suite *make_suite(void)
 	tcase_set_timeout(written, 60);
 	tcase_add_test(written, functions_may_be_unsorted_and_overlap);
 	tcase_add_test(written, what_the_format_cannot_say_is_unsupported_from_there_on);
+	tcase_add_test(written, debug_information_adds_frames_and_replaces_none);
 	tcase_add_test(written, entries_that_cannot_be_trusted_are_left_out);
 	tcase_add_test(written, instructions_that_compilers_seldom_use_are_understood);
 	tcase_add_test(written, mutants_of_the_frames_give_a_sound_table);

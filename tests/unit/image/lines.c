@@ -15,7 +15,7 @@
 
 #include "base/cleanup.h"
 #include "image/line_ranges.h"
-#include "tests/unit/image/fixture.h"
+#include "unit/image/fixture.h"
 
 enum { FRAMES_MAX = 256, TOOLS_MAX = 3 };
 
@@ -849,6 +849,8 @@ static void add_comparisons(TCase *cases)
 
 int main(void)
 {
+	/* What a failing test has printed is to be seen. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	Suite *suite = suite_create("image lines");
 	TCase *cases = tcase_create("positions");
 	tcase_add_checked_fixture(cases, set_up, tear_down);

@@ -61,7 +61,12 @@ static const struct snapshot_frame wrappers[] = {
 static const struct snapshot_frame own[] = {
 	{.function = "strdup", .file = "my/strdup.c", .line = 3, .module = "/usr/bin/prog"},
 	{.function = "getline", .file = "a.c", .line = 3, .module = "/usr/lib/libcurses.so"},
-	{.function = "xmalloc", .file = "x.c", .line = 3, .module = "/lib/libc.so.6"},
+	{.function = "xmalloc", .file = "x.c", .line = 3, .module = "/usr/lib/libiberty.so"},
+	{.function = "mail_open",
+	 .file = "m.c",
+	 .line = 3,
+	 .module = "/usr/lib/libc-client.so.2007e"},
+	{.function = "main", .file = "m.c", .line = 3, .module = "/usr/bin/ld-wrapper"},
 	{.function = "Pool::operator new(unsigned long)",
 	 .linkage = "_ZN4PoolnwEm",
 	 .file = "p.cc",
@@ -143,6 +148,33 @@ START_TEST(without_any_line_the_innermost_remaining_frame_is_charged)
 }
 END_TEST
 
+START_TEST(what_the_c_library_allocates_is_held_for_its_caller_with_or_without_debug_information)
+{
+	static const char *const modules[] = {
+		"/lib/x86_64-linux-gnu/libc.so.6",
+		"/lib/libc-2.31.so",
+		"/lib/libc.musl-x86_64.so.1",
+		"/lib64/ld-linux-x86-64.so.2",
+		"/lib/ld-2.31.so",
+		"/lib/ld-musl-x86_64.so.1",
+	};
+	for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
+		struct snapshot_frame stack[] = {
+			{.function = "__fopen_internal", .file = "iofopen.c", .line = 65},
+			{.function = "stripped", .module = "/usr/bin/prog"},
+			caller,
+		};
+		stack[0].module = modules[i];
+		ck_assert_msg(charged(stack, 3, (struct query){0}) == 2, "%s", modules[i]);
+		ck_assert_uint_eq(charged(stack, 3, (struct query){.charge = QUERY_CHARGE_CALLEE}),
+				  0);
+		/* A place of the program's own, even without a line, before a line of libc's. */
+		ck_assert_uint_eq(charged(stack, 2, (struct query){0}), 1);
+		ck_assert_uint_eq(charged(stack, 1, (struct query){0}), 0);
+	}
+}
+END_TEST
+
 START_TEST(skip_patterns_match_function_file_label_and_module)
 {
 	struct snapshot_frame stack[] = {
@@ -201,6 +233,9 @@ int main(void)
 			    sizeof own / sizeof *own);
 	tcase_add_test(cases, a_library_without_lines_charges_the_line_that_called_it);
 	tcase_add_test(cases, without_any_line_the_innermost_remaining_frame_is_charged);
+	tcase_add_test(
+		cases,
+		what_the_c_library_allocates_is_held_for_its_caller_with_or_without_debug_information);
 	tcase_add_test(cases, skip_patterns_match_function_file_label_and_module);
 	tcase_add_test(cases, when_everything_is_skipped_the_innermost_non_allocator_is_charged);
 	tcase_add_test(cases, hostile_names_neither_crash_nor_hang);
