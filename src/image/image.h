@@ -4,6 +4,7 @@
  *
  * image.c: opening, identity, segments, bytes.    symbols.c: symbols and function bounds.
  * cfi.c: `.eh_frame` compiled into an unwind table.    lines.c: source positions with inlines.
+ * debug.c: the separate debug file, and the DWARF that is asked.
  * demangle.c, source.c: names and source text.
  * These files are the only place that knows libelf and libdw.
  *
@@ -78,7 +79,7 @@ bool image_address_of_offset(const struct image *image, uint64_t file_offset, im
 
 /*
  * A defined function by exact name: .dynsym first (the default version of a versioned symbol), then
- * .symtab, .gnu_debugdata and the separate debug file. ERROR_NOT_FOUND.
+ * .symtab or, where that was stripped, .gnu_debugdata and the separate debug file. ERROR_NOT_FOUND.
  */
 struct error *image_symbol_find(struct image *image, const char *name, struct image_symbol *ret);
 

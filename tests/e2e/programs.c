@@ -154,7 +154,7 @@ static double run_tracealloc(const struct scratch *scratch, const char *const en
 static void print_row(const char *name, const struct report *report, struct usage usage,
 		      double seconds)
 {
-	printf("%-10s blocks %9jd (valgrind %9jd)  released %9jd (%9jd)  bytes %12jd (%12jd) "
+	printf("%-10s blocks %9jd (oracle %9jd)  released %9jd (%9jd)  bytes %12jd (%12jd) "
 	       "%7.1f s\n",
 	       name, (intmax_t)report_total(report, "total_blocks"), (intmax_t)usage.blocks,
 	       (intmax_t)report_total(report, "released_blocks"), (intmax_t)usage.releases,
@@ -313,7 +313,7 @@ static void expect_counters_figures(const struct scratch *scratch, const char *c
 	ck_assert_int_eq(report_total(&report, "unknown_releases"), 0);
 }
 
-/* Its hash tables are keyed by addresses: two runs differ, even at the same addresses. */
+/* Its hash tables are keyed by addresses, so the number of its calls depends on where they lie. */
 START_TEST(gcc_compiles_a_file)
 {
 	_cleanup_scratch_ struct scratch scratch = {0};
@@ -333,7 +333,8 @@ START_TEST(gcc_compiles_a_file)
 }
 END_TEST
 
-/* It makes objects of what it sees of its files and streams, of numbers large and small. */
+/* It makes objects of what it is told of its streams and files: a pipe or another inode changes it.
+ */
 START_TEST(python3_parses_json)
 {
 	_cleanup_scratch_ struct scratch scratch = {0};

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A preloaded library that counts the calls of its program in front of the C library's allocator
- * and writes "counted BLOCKS RELEASES BYTES" to the file that COUNTER names when the program ends, if it is
- * the one that COUNTED names. For programs whose number of calls depends on where their memory
- * lies, so that no second run can be the oracle.
+ * and writes "counted BLOCKS RELEASES BYTES" to the file that COUNTER names when the program ends,
+ * if it is the one that COUNTED names. For programs whose number of calls depends on where their
+ * memory lies, so that no second run can be the oracle.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -69,8 +69,7 @@ __attribute__((destructor)) static void tell(void)
 	if (!path || !program || strcmp(program, program_invocation_short_name) != 0)
 		return;
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-	int length = snprintf(text, sizeof(text), "counted %lu %lu %lu\n", blocks, releases,
-			      bytes);
+	int length = snprintf(text, sizeof(text), "counted %lu %lu %lu\n", blocks, releases, bytes);
 	if (fd < 0 || write(fd, text, (size_t)length) != length)
 		_exit(99);
 	close(fd);

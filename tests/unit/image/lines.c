@@ -474,18 +474,18 @@ START_TEST(positions_of_rust_programs_agree_with_addr2line)
 		return;
 	}
 	write_source("prog.rs", rust_source);
-	build("rustc -g -O prog.rs -o legacy 2>/dev/null");
-	build("rustc -g -Csymbol-mangling-version=v0 prog.rs -o v0 2>/dev/null");
+	build("rustc -g -O prog.rs -o legacy");
+	build("rustc -g -Csymbol-mangling-version=v0 prog.rs -o v0");
 	static const char *const programs[] = {"legacy", "v0"};
 	for (size_t i = 0; i < 2; i++) {
 		char file[512], addresses[512];
 		snprintf(file, sizeof file, "%s/%s", directory, programs[i]);
 		snprintf(addresses, sizeof addresses, "%s/addresses", directory);
-		/* The standard library is large: every fifth instruction. */
-		fixture_run("objdump -d -j .text '%s' | awk '/^ +[0-9a-f]+:/ && NR %% 5 == 0"
+		/* The standard library is large: every 15th instruction. */
+		fixture_run("objdump -d -j .text '%s' | awk '/^ +[0-9a-f]+:/ && NR %% 15 == 0"
 			    " {sub(\":\",\"\",$1); print \"0x\" $1}' > '%s'",
 			    file, addresses);
-		compare(file, addresses, 5000);
+		compare(file, addresses, 2000);
 	}
 }
 END_TEST
@@ -522,10 +522,13 @@ static const struct image_position *position_of(struct image *image, const char 
 START_TEST(functions_without_linkage_names_are_qualified)
 {
 	write_source("prog.cc", cpp_source);
-	build("g++ -O2 -g prog.cc -o names");
+	build("g++ -O2 -g prog.cc -o names &&"
+	      " objcopy --strip-all --keep-section='.debug_*' names nameless");
 	char file[512];
 	snprintf(file, sizeof file, "%s/names", directory);
 	struct image *image = fixture_open(file);
+	snprintf(file, sizeof file, "%s/nameless", directory);
+	struct image *nameless = fixture_open(file);
 	static const char *const names[][2] = {
 		{"_ZN12_GLOBAL__N_14Pool4growEi", "(anonymous namespace)::Pool::grow"},
 		{"_ZZN12_GLOBAL__N_14Pool4growEiENKUliE_clEi",
@@ -535,16 +538,21 @@ START_TEST(functions_without_linkage_names_are_qualified)
 		{"plain", "plain"},
 		{"main", "main"},
 	};
-	size_t found = 0;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		struct image_symbol symbol;
 		_cleanup_error_ struct error *err = image_symbol_find(image, names[i][0], &symbol);
-		if (err)
+		/* Compilers may leave the small ones out after all. */
+		if (err && i)
 			continue;
-		found++;
-		ck_assert_str_eq(position_of(image, names[i][0])->function, names[i][1]);
+		const struct image_position *positions;
+		size_t count;
+		fixture_no_error(image_positions(nameless, symbol.start, &positions, &count));
+		ck_assert_str_eq(positions[count - 1].function, names[i][1]);
 	}
-	ck_assert_uint_ge(found, 4);
+	/* With its symbols, the program says more of it. */
+	ck_assert_str_eq(position_of(image, "_ZN12_GLOBAL__N_14Pool4growEi")->linkage,
+			 "_ZN12_GLOBAL__N_14Pool4growEi");
+	image_close(nameless);
 	image_close(image);
 }
 END_TEST
@@ -777,9 +785,10 @@ END_TEST
  */
 static const char bomb_source[] = "	.text\n"
 				  "	.globl main\n"
+				  "	.type main, @function\n"
 				  "main:	ret\n"
 				  "	.fill 64, 1, 0x90\n"
-				  "end:\n"
+				  "end:	.size main, . - main\n"
 				  "	.section .debug_abbrev,\"\",@progbits\n"
 				  "	.byte 1, 0x11, 1, 0x11, 1, 0x12, 7, 0, 0\n"
 				  "	.byte 2, 0x0b, 1, 0, 0\n"
@@ -816,7 +825,7 @@ static const char bomb_source[] = "	.text\n"
 START_TEST(deeply_nested_debug_information_takes_linear_time)
 {
 	write_source("bomb.S", bomb_source);
-	build("gcc -DDEEP bomb.S -o bomb 2>/dev/null");
+	build("gcc -DDEEP bomb.S -o bomb");
 	char file[512];
 	snprintf(file, sizeof file, "%s/bomb", directory);
 	struct image *image = fixture_open(file);
@@ -828,7 +837,7 @@ END_TEST
 START_TEST(a_long_range_list_shared_by_many_functions_is_given_up)
 {
 	write_source("bomb.S", bomb_source);
-	build("gcc bomb.S -o bomb 2>/dev/null");
+	build("gcc bomb.S -o bomb");
 	char file[512];
 	snprintf(file, sizeof file, "%s/bomb", directory);
 	struct image *image = fixture_open(file);

@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What /proc says of this process and of children, against what system calls say of the same. A
- * child writes to a pipe when it has come where the test wants it.
+ * What /proc says of this process and of children, against what system calls say of the same. Maps
+ * are proc_maps.c.
  */
 #include "target/proc.h"
 
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
 #include <linux/capability.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -26,6 +25,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "unit/target/child.h"
 
 enum {
 	SIGNALS = 64,
@@ -34,93 +34,10 @@ enum {
 
 #define SECOND_NS UINT64_C(1000000000)
 
-static void ok(struct error *err)
-{
-	ck_assert_msg(!err, "%s", err ? error_message(err) : "");
-}
-
-static void check_fails(struct error *err, enum error_kind kind)
-{
-	ck_assert_ptr_nonnull(err);
-	ck_assert_msg(error_kind_of(err) == kind, "%s", error_message(err));
-	error_free(err);
-}
-
-/* Owns: a child that ends with the test, and the reading end of its pipe. Invariant: reaped or
- * live. */
-struct child {
-	pid_t pid;
-	int from;
-};
-
-static void child_end(struct child *child)
-{
-	if (child->pid > 0) {
-		kill(child->pid, SIGKILL);
-		waitpid(child->pid, NULL, 0);
-	}
-	if (child->from >= 0)
-		close(child->from);
-	*child = (struct child){0, -1};
-}
-
-#define _cleanup_child_ __attribute__((__cleanup__(child_end)))
-
-/* body(to) runs in the child and then sleeps or ends as it likes. */
-static struct child start_child(void (*body)(int to))
-{
-	int ends[2];
-	ck_assert_int_eq(pipe(ends), 0);
-	pid_t parent = getpid(), pid = fork();
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != parent)
-			_exit(1);
-		close(ends[0]);
-		body(ends[1]);
-		_exit(0);
-	}
-	close(ends[1]);
-	return (struct child){pid, ends[0]};
-}
-
-static void child_says(int to, const void *bytes, size_t count)
-{
-	if (write(to, bytes, count) != (ssize_t)count)
-		_exit(1);
-}
-
-static void hear(const struct child *child, void *bytes, size_t count)
-{
-	ck_assert_int_eq(read(child->from, bytes, count), (ssize_t)count);
-}
-
-static void wait_for_word(const struct child *child)
-{
-	char word;
-	hear(child, &word, 1);
-}
-
-static void sleep_for_ever(void)
-{
-	for (;;)
-		pause();
-}
-
-/* Waits until the child is a zombie, and leaves it one. */
-static void wait_for_end(const struct child *child)
-{
-	siginfo_t info;
-	ck_assert_int_eq(waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOWAIT), 0);
-}
-
 static uint64_t bit(int signal)
 {
 	return UINT64_C(1) << (signal - 1);
 }
-
-/* ---- status and stat */
 
 START_TEST(our_own_status_is_what_system_calls_say)
 {
@@ -281,6 +198,49 @@ START_TEST(a_name_cannot_pass_for_another_field)
 }
 END_TEST
 
+static void be_traced(int to)
+{
+	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+	child_says(to, "", 1);
+	raise(SIGUSR1);
+}
+
+START_TEST(a_traced_child_has_a_tracer_and_a_state_of_its_own)
+{
+	_cleanup_child_ struct child child = start_child(be_traced);
+	wait_for_word(&child);
+	siginfo_t info;
+	ck_assert_int_eq(waitid(P_PID, (id_t)child.pid, &info, WSTOPPED | WNOWAIT), 0);
+	struct proc_status status;
+	ok(proc_status(child.pid, &status));
+	ck_assert_int_eq(status.tracer, getpid());
+	ck_assert_int_eq(status.state, 't');
+	ck_assert(!proc_asleep_in_call(child.pid, child.pid));
+}
+END_TEST
+
+static void forgo_most_calls(int to)
+{
+	/* A pipe into which nobody writes: read(2) is one of the four calls that are left. */
+	int silent[2];
+	char word;
+	if (pipe(silent) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0)
+		_exit(1);
+	child_says(to, "", 1);
+	while (read(silent[0], &word, 1) < 0)
+		;
+}
+
+START_TEST(a_child_without_most_system_calls_is_known_as_such)
+{
+	_cleanup_child_ struct child child = start_child(forgo_most_calls);
+	wait_for_word(&child);
+	struct proc_status status;
+	ok(proc_status(child.pid, &status));
+	ck_assert_int_eq(status.seccomp, SECCOMP_MODE_STRICT);
+}
+END_TEST
+
 static void end_at_once(int to)
 {
 	(void)to;
@@ -327,48 +287,31 @@ START_TEST(of_a_process_that_is_gone_nothing_is_said)
 }
 END_TEST
 
-static void become_first_of_a_namespace(int to)
+static void start_a_pid_namespace(int to)
 {
 	pid_t pid = unshare(CLONE_NEWPID) == 0 ? fork() : -1;
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		child_says(to, "", 1);
 		sleep_for_ever();
 	}
-	if (pid < 0)
-		_exit(0);
 	child_says(to, &pid, sizeof pid);
 	sleep_for_ever();
 }
 
-START_TEST(a_process_in_a_pid_namespace_has_an_inner_pid)
+START_TEST(the_first_process_of_a_pid_namespace_is_1_inside)
 {
-	_cleanup_child_ struct child child = start_child(become_first_of_a_namespace);
-	char words[sizeof(pid_t) + 1];
-	size_t heard = 0;
-	for (ssize_t got; heard < sizeof words; heard += (size_t)got) {
-		got = read(child.from, words + heard, sizeof words - heard);
-		if (got <= 0)
-			return; /* namespaces may not be made here */
-	}
-	pid_t *tids;
-	size_t count;
-	ok(proc_tasks(child.pid, &tids, &count));
-	free(tids);
-	/* Which of the two wrote first does not matter: the odd byte is zero. */
-	pid_t one, other;
-	memcpy(&one, words, sizeof one);
-	memcpy(&other, words + 1, sizeof other);
+	_cleanup_child_ struct child child = start_child(start_a_pid_namespace);
+	pid_t first;
+	hear(&child, &first, sizeof first);
+	if (first < 0)
+		return; /* root alone can make one */
 	struct proc_status status;
-	pid_t inner = words[0] ? one : other;
-	ok(proc_status(inner, &status));
-	ck_assert_int_eq(status.tgid, inner);
+	ok(proc_status(first, &status));
+	ck_assert_int_eq(status.tgid, first);
 	ck_assert_int_eq(status.parent, child.pid);
 	ck_assert_int_eq(status.inner_pid, 1);
 }
 END_TEST
-
-/* ---- threads */
 
 enum { THREADS = 20 };
 
@@ -479,29 +422,31 @@ START_TEST(a_thread_that_spins_is_not_asleep_in_a_call)
 }
 END_TEST
 
-/* ---- command line and auxiliary vector */
+/* A word that tells this program to say that it runs, and to sleep. */
+#define SLEEP "--sleep"
+
+static const char *const arguments[] = {"a name",    SLEEP, "", "two words",
+					"new\nline", "=%s", "", NULL};
+
+enum { ARGUMENTS = sizeof arguments / sizeof *arguments - 1 };
 
 static void become_another_program(int to)
 {
-	char *const argv[] = {"a name", "", "two words", "new\nline", "--", "", NULL};
 	dup2(to, STDOUT_FILENO);
-	int fds[2];
-	if (pipe(fds) != 0)
-		_exit(1);
-	/* cat sleeps in its first read, from a pipe into which nobody writes. */
-	dup2(fds[0], STDIN_FILENO);
-	fcntl(to, F_SETFD, FD_CLOEXEC);
-	execv("/bin/sh", argv);
-	_exit(1);
+	execv("/proc/self/exe", (char *const *)arguments);
 }
 
 START_TEST(arguments_are_kept_apart_empty_ones_too)
 {
-	static const char *const expected[] = {"sh",	    "-c", "echo; read x", "", "two words",
-					       "new\nline", ""};
-	(void)expected;
 	_cleanup_child_ struct child child = start_child(become_another_program);
 	wait_for_word(&child);
+	_cleanup_free_ char **argv = NULL;
+	size_t count;
+	ok(proc_command(child.pid, &argv, &count));
+	ck_assert_uint_eq(count, ARGUMENTS);
+	for (size_t i = 0; i < count; i++)
+		ck_assert_str_eq(argv[i], arguments[i]);
+	ck_assert_ptr_null(argv[count]);
 }
 END_TEST
 
@@ -535,3 +480,48 @@ START_TEST(the_auxiliary_vector_is_the_one_we_were_given)
 	ck_assert_uint_eq(value, 17);
 }
 END_TEST
+
+static TCase *processes(void)
+{
+	TCase *tests = tcase_create("processes");
+	tcase_set_timeout(tests, 2 * DEADLINE_S);
+	tcase_add_test(tests, our_own_status_is_what_system_calls_say);
+	tcase_add_test(tests, real_effective_and_saved_identities_are_told_apart);
+	tcase_add_test(tests, signals_blocked_ignored_and_caught_are_those_of_the_child);
+	tcase_add_loop_test(tests, a_name_cannot_pass_for_another_field, 0, NAMES);
+	tcase_add_test(tests, a_traced_child_has_a_tracer_and_a_state_of_its_own);
+	tcase_add_test(tests, a_child_without_most_system_calls_is_known_as_such);
+	tcase_add_test(tests, a_zombie_is_there_without_memory);
+	tcase_add_test(tests, of_a_process_that_is_gone_nothing_is_said);
+	tcase_add_test(tests, the_first_process_of_a_pid_namespace_is_1_inside);
+	tcase_add_test(tests, arguments_are_kept_apart_empty_ones_too);
+	tcase_add_test(tests, a_process_without_a_command_line_gives_its_name);
+	tcase_add_test(tests, the_auxiliary_vector_is_the_one_we_were_given);
+	return tests;
+}
+
+static TCase *threads(void)
+{
+	TCase *tests = tcase_create("threads");
+	tcase_set_timeout(tests, 2 * DEADLINE_S);
+	tcase_add_test(tests, every_thread_of_a_process_is_listed);
+	tcase_add_test(tests, a_thread_that_pauses_is_asleep_in_a_call_until_it_is_stopped);
+	tcase_add_test(tests, a_thread_that_spins_is_not_asleep_in_a_call);
+	return tests;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], SLEEP) == 0) {
+		child_says(STDOUT_FILENO, "", 1);
+		sleep_for_ever();
+	}
+	Suite *suite = suite_create("proc");
+	suite_add_tcase(suite, processes());
+	suite_add_tcase(suite, threads());
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? 1 : 0;
+}
