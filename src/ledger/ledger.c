@@ -242,7 +242,8 @@ static struct error *on_resize_end(struct ledger *ledger, struct space *space,
 	struct ledger_thread *thread;
 	struct open_resize *open;
 	if (event->old_address.v == 0)
-		return event->address.v ? on_create(ledger, space, event) : NULL;
+		return event->address.v ? on_create(ledger, space, event)
+					: on_failed(ledger, event);
 	struct error *err = threads_get(&space->threads, event->thread, &thread);
 	if (!err)
 		err = find_begun(ledger, space, thread, event->old_address.v, &open);
@@ -250,7 +251,7 @@ static struct error *on_resize_end(struct ledger *ledger, struct space *space,
 		return err;
 	if (event->address.v == 0) {
 		revive_open(ledger, space, thread, open);
-		return NULL;
+		return on_failed(ledger, event);
 	}
 	err = place_block(ledger, space, thread, event);
 	if (err) {

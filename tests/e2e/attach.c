@@ -132,7 +132,7 @@ START_TEST(a_second_tracer_is_refused_and_disturbs_nothing)
 	scratch_make(&second_scratch);
 	storm_start(&scratch, 4, &storm);
 	tracealloc_start_attach(&scratch, NULL, storm.process.pid, &attach);
-	tracealloc_until_attached(&attach, storm.process.pid);
+	tracealloc_until_probed(&attach, storm.process.pid);
 	tracealloc_start_attach(&second_scratch, NULL, storm.process.pid, &second);
 	int status = process_wait(&second);
 	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "status %#x", status);
@@ -158,7 +158,7 @@ START_TEST(the_target_may_end_while_it_is_traced)
 	scratch_make(&scratch);
 	storm_start(&scratch, 16, &storm);
 	tracealloc_start_attach(&scratch, NULL, storm.process.pid, &attach);
-	tracealloc_until_attached(&attach, storm.process.pid);
+	tracealloc_until_probed(&attach, storm.process.pid);
 	storm_expect_progress(&storm);
 	if (_i == 0)
 		storm_expect_good_end(&storm);

@@ -53,12 +53,13 @@ static void server_end(struct server *server)
 
 static void start_clients(const struct scratch *scratch, struct server *server)
 {
-	/* -l: until it is told to end; --csv keeps its output small. */
+	/* -l: until it is told to end. Its first line of results says that it is at work. */
 	process_start(scratch, "clients",
-		      ARGV("redis-benchmark", "-p", server->port, "-c", "4", "-n", "20000", "-r",
-			   "1000", "-t", "set,lpush,lpop,sadd", "-d", "100", "--csv", "-l"),
+		      ARGV("stdbuf", "-oL", "redis-benchmark", "-p", server->port, "-c", "4", "-n",
+			   "20000", "-r", "1000", "-t", "set,lpush,lpop,sadd", "-d", "100", "--csv",
+			   "-l"),
 		      &server->clients);
-	process_wait_output(&server->clients, "SET");
+	process_wait_output(&server->clients, "\"SET\"");
 }
 
 static void start_server(const struct scratch *scratch, struct server *ret)

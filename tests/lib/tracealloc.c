@@ -137,10 +137,10 @@ static bool is_probed(const void *context)
 	    !status_read(wait->pid, &status))
 		return false;
 	for (size_t i = 0; i < status.count; i++) {
-		if (status.threads[i].state == 't')
-			return false;
+		if (status.threads[i].state != 't')
+			return true;
 	}
-	return true;
+	return false;
 }
 
 void tracealloc_until_probed(const struct process *attach, pid_t pid)

@@ -38,8 +38,8 @@ void tracealloc_report(const struct scratch *scratch, struct report *ret);
 void tracealloc_until_attached(const struct process *attach, pid_t pid);
 
 /*
- * The same for a target whose threads all sleep: waits until the breakpoints are in as well, seen
- * from outside: code differs from its file and nobody is held any more.
+ * Waits until the breakpoints are in as well, seen from outside: code differs from its file, and
+ * not every thread is held (they all are while breakpoints are written).
  */
 void tracealloc_until_probed(const struct process *attach, pid_t pid);
 

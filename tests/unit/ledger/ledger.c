@@ -123,6 +123,7 @@ START_TEST(a_failed_resize_leaves_the_old_block_alive)
 	ck_assert(ledger_block(ledger, (space_id){0}, (target_addr){0x10}, &size, &site));
 	ck_assert_uint_eq(size, 100);
 	ck_assert_uint_eq(ledger_totals(ledger)->released_blocks, 0);
+	ck_assert_uint_eq(ledger_totals(ledger)->failed_calls, 1);
 	release(ledger, 1, 0x10, 60);
 	ck_assert_uint_eq(ledger_totals(ledger)->temporary_blocks, 1);
 	ok(ledger_check(ledger));

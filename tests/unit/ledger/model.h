@@ -255,6 +255,8 @@ static inline void model_record(struct model_run *r, const struct event *e)
 		break;
 	case EVENT_RESIZE_END:
 	case EVENT_RESIZE_RELEASED:
+		if (e->kind == EVENT_RESIZE_END && e->address.v == 0)
+			r->m.sites[e->site.v].failed_calls++;
 		model_end(r, e);
 		break;
 	case EVENT_FAILED:
