@@ -280,8 +280,12 @@ static struct error *breakpoint_on_trap(struct probe_set *set, struct target_thr
 	if (!registers)
 		return NULL; /* dying */
 	struct site *site = map_get(&set->sites, registers->rip - 1);
-	/* Only after a one-byte instruction can a thread stand here without having hit the int3. */
-	if (!site || (site->slot.length == 1 && !target_hit_int3(thread)))
+	/*
+	 * Only after a one-byte instruction can a thread stand here without having hit the int3.
+	 * One that blocks SIGTRAP has hit it whatever the signal says: no other could be delivered.
+	 */
+	if (!site ||
+	    (site->slot.length == 1 && !thread->sigtrap_blocked && !target_hit_int3(thread)))
 		return NULL;
 	if (!site->armed) {
 		ret->kind = PROBE_HIT_STALE;

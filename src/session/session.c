@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "session/private.h"
 #include "target/proc.h"
+#include "target/sigtrap.h"
 
 enum {
 	POKE_SIGNAL = SIGURG, /* ignored by default: no harm if it comes late */
@@ -95,6 +96,8 @@ static struct error *begin_attach(struct tracing *tracing)
 		err = space_check(space);
 	if (!err)
 		err = loop_note_process(session, process);
+	if (!err)
+		err = sigtrap_learn_action(&session->target, process);
 	if (!err && session->options->pin)
 		err = pin(session);
 	if (!err)

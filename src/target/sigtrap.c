@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "target/sigtrap.h"
 
+#include <errno.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "target/proc.h"
 #include "target/remote.h"
@@ -49,7 +51,7 @@ void sigtrap_inherit(struct target_process *process, const struct target_process
 	process->sigtrap_action_known = parent->sigtrap_action_known;
 }
 
-struct error *sigtrap_learn_action(struct target *target, struct target_thread *thread)
+static struct error *read_action(struct target *target, struct target_thread *thread)
 {
 	struct target_process *process = thread->process;
 	target_addr room = remote_scratch(thread, sizeof process->sigtrap_action);
@@ -60,6 +62,80 @@ struct error *sigtrap_learn_action(struct target *target, struct target_thread *
 		err = target_read(process->space, room, &process->sigtrap_action,
 				  sizeof process->sigtrap_action);
 	process->sigtrap_action_known = !err && result == 0;
+	return err;
+}
+
+/* Waits for the event-stop of an interrupted thread; what it stops for before is passed on. */
+static struct error *await_stop(struct target_thread *thread)
+{
+	int status;
+	for (;;) {
+		pid_t tid = waitpid(thread->tid, &status, __WALL);
+		if (tid < 0 && errno == EINTR)
+			continue;
+		if (tid < 0 || !WIFSTOPPED(status))
+			return error_new(ERROR_GONE, "thread %d has ended", thread->tid);
+		thread->registers_valid = false;
+		if (status >> 16 == PTRACE_EVENT_STOP)
+			return NULL;
+		int signal = status >> 16 ? 0 : WSTOPSIG(status);
+		if (ptrace(PTRACE_CONT, thread->tid, NULL, signal) < 0)
+			return error_new(ERROR_GONE, "thread %d has ended", thread->tid);
+	}
+}
+
+static struct error *stop_thread(struct target_thread *thread)
+{
+	if (ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL) < 0)
+		return error_new(ERROR_GONE, "thread %d has ended", thread->tid);
+	return await_stop(thread);
+}
+
+/* A running thread notices nothing; one asleep in a call may see the call end with EINTR. */
+struct candidate {
+	const struct target_process *process;
+	struct target_thread *thread;
+	bool running;
+	bool blocks;
+};
+
+static void consider(void *context, struct target_thread *thread)
+{
+	struct candidate *best = context;
+	char state = 'T';
+	uint64_t start;
+	error_free(proc_stat(thread->tid, &state, &start));
+	if (thread->process != best->process || thread->state != TARGET_THREAD_RUNNING ||
+	    state == 'T')
+		return;
+	bool running = !proc_asleep_in_call(thread->process->pid, thread->tid);
+	best->blocks |= thread->sigtrap_blocked;
+	if (!best->thread || (running && !best->running)) {
+		best->thread = thread;
+		best->running = running;
+	}
+}
+
+struct error *sigtrap_learn_action(struct target *target, struct target_process *process)
+{
+	struct candidate best = {.process = process};
+	target_visit_threads(target, NULL, consider, &best);
+	if (process->sigtrap != TARGET_SIGTRAP_HANDLED || !best.thread || !best.blocks)
+		return NULL;
+	struct error *err = stop_thread(best.thread);
+	if (!err)
+		err = read_action(target, best.thread);
+	/*
+	 * A call that was interrupted is restarted by the kernel on its way through signal
+	 * delivery, which a second interruption makes sure of.
+	 */
+	if (!err && ptrace(PTRACE_INTERRUPT, best.thread->tid, NULL, NULL) == 0 &&
+	    ptrace(PTRACE_CONT, best.thread->tid, NULL, 0) == 0)
+		err = await_stop(best.thread);
+	best.thread->registers_valid = false;
+	ptrace(PTRACE_CONT, best.thread->tid, NULL, 0);
+	if (error_catch(&err, ERROR_GONE) || error_catch(&err, ERROR_UNSUPPORTED))
+		return NULL;
 	return err;
 }
 
@@ -136,17 +212,35 @@ static bool repair_mask(struct target_thread *thread)
 	return ptrace(PTRACE_SETSIGMASK, thread->tid, sizeof mask, &mask) == 0;
 }
 
+/*
+ * A signal that is blocked again when its delivery goes on is queued again, as it was
+ * (kernel/signal.c, ptrace_signal). The thread is caught right behind that, before it runs.
+ */
+static struct error *requeue(struct target_thread *thread)
+{
+	if (ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL) < 0 ||
+	    ptrace(PTRACE_CONT, thread->tid, NULL, SIGTRAP) < 0)
+		return error_new(ERROR_GONE, "thread %d has ended", thread->tid);
+	return await_stop(thread);
+}
+
 struct error *sigtrap_repair(struct target *target, struct target_thread *thread)
 {
 	struct target_process *process = thread->process;
 	if (!thread->sigtrap_blocked && process->sigtrap == TARGET_SIGTRAP_DEFAULT)
 		return NULL;
+	bool displaced = thread->sigtrap_blocked && !target_hit_int3(thread);
 	bool was_blocked = thread->sigtrap_blocked && repair_mask(thread);
+	if (was_blocked && displaced) {
+		struct error *err = requeue(thread);
+		if (err)
+			return err;
+	}
 	bool lost = process->sigtrap == TARGET_SIGTRAP_IGNORED ||
 		    (was_blocked && process->sigtrap == TARGET_SIGTRAP_HANDLED);
 	/* A handler not lost yet is read now, while the kernel still has it. */
 	if (process->sigtrap == TARGET_SIGTRAP_HANDLED && !process->sigtrap_action_known && !lost)
-		return sigtrap_learn_action(target, thread);
+		return read_action(target, thread);
 	bool can = process->sigtrap == TARGET_SIGTRAP_IGNORED || process->sigtrap_action_known;
 	return lost && can ? restore_action(target, thread) : NULL;
 }

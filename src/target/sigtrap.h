@@ -27,10 +27,11 @@ void sigtrap_learn_thread(struct target_thread *thread);
 void sigtrap_inherit(struct target_process *process, const struct target_process *parent);
 
 /*
- * If the process handles SIGTRAP: reads how, by a system call made in the stopped thread. Must come
- * before the first int3 of a process whose handler was set unseen.
+ * If a process just attached to handles SIGTRAP, and a thread of it blocks SIGTRAP: reads how it does,
+ * by a system call made in one of its threads, which is stopped for it. Must come before the first
+ * int3; in all other cases the first hit will do. A process that does not let us is left as it is.
  */
-struct error *sigtrap_learn_action(struct target *target, struct target_thread *thread);
+struct error *sigtrap_learn_action(struct target *target, struct target_process *process);
 
 /* The thread is about to call pthread_sigmask(how, set): set is a target address, may be 0. */
 void sigtrap_note_mask(struct target_thread *thread, uint64_t how, target_addr set);
@@ -38,7 +39,10 @@ void sigtrap_note_mask(struct target_thread *thread, uint64_t how, target_addr s
 /* The thread is about to call sigaction(SIGTRAP, action): a struct sigaction of libc. */
 void sigtrap_note_action(struct target_thread *thread, target_addr action);
 
-/* After an int3 of ours was hit by a stopped thread: puts back what it destroyed. */
+/*
+ * After an int3 of ours was hit by a stopped thread: puts back what it destroyed. A SIGTRAP of the
+ * target's own that was pending took the place of the int3's: it is made pending again.
+ */
 struct error *sigtrap_repair(struct target *target, struct target_thread *thread);
 
 #endif

@@ -20,6 +20,19 @@
 
 enum { POLL_INTERVAL_NS = 2000000, LONG_FACTOR = 20 };
 
+/*
+ * check's handlers would end the whole test if a signal met the child before exec. All signals are
+ * blocked until they are gone.
+ */
+static void forget_handlers(const sigset_t *mask)
+{
+	static const int handled[] = {SIGINT, SIGTERM, SIGALRM};
+
+	for (size_t i = 0; i < sizeof(handled) / sizeof(*handled); i++)
+		signal(handled[i], SIG_DFL);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+}
+
 static void become(const char *const argv[], int input, int output, int errors)
 {
 	/* The files are close-on-exec; the copies made here are not. */
@@ -53,11 +66,17 @@ void process_start(const struct scratch *scratch, const char *name, const char *
 	if (output < 0 || errors < 0 || pipe2(input, O_CLOEXEC) < 0)
 		ck_abort_msg("cannot prepare %s: %s", name, strerror(errno));
 
+	sigset_t all, mask;
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &mask);
 	ret->pid = fork();
+	if (ret->pid == 0) {
+		forget_handlers(&mask);
+		become(argv, input[0], output, errors);
+	}
+	sigprocmask(SIG_SETMASK, &mask, NULL);
 	if (ret->pid < 0)
 		ck_abort_msg("cannot fork: %s", strerror(errno));
-	if (ret->pid == 0)
-		become(argv, input[0], output, errors);
 	close(input[0]);
 	ret->input_fd = input[1];
 	ret->pid_fd = pidfd_open(ret->pid, 0);
