@@ -9,10 +9,7 @@
 #include "base/cleanup.h"
 #include "base/map.h"
 
-enum {
-	INSTRUCTIONS_MAX = 4096,
-	ENDBR_BYTES = 4,
-};
+enum { INSTRUCTIONS_MAX = 4096 };
 
 /*
  * The state of one traversal.
@@ -100,7 +97,7 @@ static bool is_plt_entry(const struct walk *walk, target_addr address, target_ad
 			return false;
 		if (instruction.flow == FLOW_JUMP_SLOT)
 			return *slot_ret = instruction.target, true;
-		if (instruction.flow != FLOW_NEXT || instruction.next.v - address.v != ENDBR_BYTES)
+		if (instruction.decoded.mnemonic != ZYDIS_MNEMONIC_ENDBR64)
 			return false;
 		address = instruction.next;
 	}
@@ -110,7 +107,9 @@ static bool is_plt_entry(const struct walk *walk, target_addr address, target_ad
 static struct error *reach_target(struct walk *walk, const struct instruction *instruction)
 {
 	target_addr slot;
-	if (is_plt_entry(walk, instruction->target, &slot))
+	/* A probed function may itself be no more than such a jump. */
+	bool probed = walk->stop_at && walk->stop_at(walk->stop_context, instruction->target);
+	if (!probed && is_plt_entry(walk, instruction->target, &slot))
 		return depart(walk, instruction->address, slot);
 	return reach(walk, instruction->target);
 }

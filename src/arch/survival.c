@@ -5,20 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arch/instruction.h"
+#include "arch/effects.h"
 #include "base/array.h"
+#include "base/cleanup.h"
 #include "base/map.h"
 
-enum {
-	INSTRUCTIONS_MAX = 4096,
-	REGISTERS =
-		16, /* in the order of their encoding: rax rcx rdx rbx rsp rbp rsi rdi r8 .. r15 */
-	REGISTER_RAX = 0,
-	REGISTER_RSP = 4,
-	DEPTH_MAX = 1 << 20,
-	/* psABI figure 3.4: rax rcx rdx rsi rdi r8-r11. */
-	CALLER_SAVED = 0x0fc7,
-};
+enum { INSTRUCTIONS_MAX = 4096 };
 
 /* The register that carries the n-th integer argument. */
 static const uint8_t argument_registers[] = {7, 6, 2, 1, 8, 9};
@@ -35,13 +27,14 @@ struct knowledge {
 	int32_t depth;
 };
 
-/* Invariant: previous, if not NULL, falls through to this one and to no other. */
+/*
+ * Invariant: previous, if not NULL, falls through to this one, and no other does (once check_whole
+ * has seen that instructions do not overlap); unless is_target, control comes from there alone.
+ */
 struct node {
 	target_addr address, next, target;
 	enum instruction_flow flow;
-	uint16_t writes;	   /* registers changed, in whole or in part */
-	int8_t copy_from, copy_to; /* mov between whole registers, else -1 */
-	int32_t depth_change;
+	struct effects effects;
 	bool is_target; /* a jump leads here */
 	bool waiting;
 	struct knowledge before;
@@ -50,6 +43,7 @@ struct node {
 
 struct analysis {
 	const struct code_reader *reader;
+	target_addr entry;
 	target_addr start, end; /* of the function part */
 	struct map nodes;
 	struct node **waiting;
@@ -66,75 +60,10 @@ static void analysis_deinit(struct analysis *analysis)
 	free(analysis->waiting);
 }
 
-static int register_number(ZydisRegister name)
-{
-	ZydisRegister whole = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, name);
-	if (whole < ZYDIS_REGISTER_RAX || whole > ZYDIS_REGISTER_R15)
-		return -1;
-	return ZydisRegisterGetId(whole);
-}
-
 static struct error *unsupported(const struct node *node, const char *why)
 {
 	return error_new(ERROR_UNSUPPORTED, "the instruction at 0x%" PRIx64 " %s", node->address.v,
 			 why);
-}
-
-/* How rsp changes: push and pop of whole words, and adding a constant. */
-static struct error *read_stack_effect(const struct instruction *instruction, struct node *node)
-{
-	const ZydisDecodedOperand *operands = instruction->operands;
-	switch (instruction->decoded.mnemonic) {
-	case ZYDIS_MNEMONIC_PUSH:
-	case ZYDIS_MNEMONIC_POP:
-		if (instruction->decoded.operand_width != 64)
-			break;
-		node->depth_change = instruction->decoded.mnemonic == ZYDIS_MNEMONIC_PUSH ? 8 : -8;
-		if (operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
-		    operands[0].reg.value == ZYDIS_REGISTER_RSP)
-			break;
-		return NULL;
-	case ZYDIS_MNEMONIC_SUB:
-	case ZYDIS_MNEMONIC_ADD:
-		if (operands[0].type != ZYDIS_OPERAND_TYPE_REGISTER ||
-		    operands[0].reg.value != ZYDIS_REGISTER_RSP ||
-		    operands[1].type != ZYDIS_OPERAND_TYPE_IMMEDIATE ||
-		    llabs(operands[1].imm.value.s) > DEPTH_MAX)
-			break;
-		node->depth_change = (int32_t)operands[1].imm.value.s;
-		if (instruction->decoded.mnemonic == ZYDIS_MNEMONIC_ADD)
-			node->depth_change = -node->depth_change;
-		return NULL;
-	default:
-		break;
-	}
-	return unsupported(node, "moves the stack pointer in a way that is not followed");
-}
-
-static struct error *read_effects(const struct instruction *instruction, struct node *node)
-{
-	const ZydisDecodedOperand *operands = instruction->operands;
-	for (size_t i = 0; i < instruction->decoded.operand_count; i++) {
-		int number = operands[i].type == ZYDIS_OPERAND_TYPE_REGISTER
-				     ? register_number(operands[i].reg.value)
-				     : -1;
-		if (number >= 0 && operands[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
-			node->writes |= (uint16_t)(1u << number);
-	}
-	node->copy_from = node->copy_to = -1;
-	if (instruction->decoded.mnemonic == ZYDIS_MNEMONIC_MOV &&
-	    operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
-	    operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER && operands[0].size == 64 &&
-	    operands[1].size == 64) {
-		node->copy_to = (int8_t)register_number(operands[0].reg.value);
-		node->copy_from = (int8_t)register_number(operands[1].reg.value);
-	}
-	bool is_call = node->flow == FLOW_CALL || node->flow == FLOW_CALL_COMPUTED;
-	if (is_call)
-		node->writes = CALLER_SAVED;
-	else if (node->flow != FLOW_RETURN && node->writes & 1u << REGISTER_RSP)
-		return read_stack_effect(instruction, node);
-	return NULL;
 }
 
 static struct error *read_node(struct analysis *analysis, target_addr address, struct node **ret)
@@ -142,40 +71,40 @@ static struct error *read_node(struct analysis *analysis, target_addr address, s
 	*ret = map_get(&analysis->nodes, address.v);
 	if (*ret)
 		return NULL;
+	if (analysis->nodes.count == INSTRUCTIONS_MAX)
+		return error_new(ERROR_UNSUPPORTED, "the function has more than %d instructions",
+				 INSTRUCTIONS_MAX);
 	struct instruction instruction;
+	_cleanup_free_ struct node *node = calloc(1, sizeof *node);
+	if (!node)
+		return error_no_memory();
 	struct error *err = instruction_read(analysis->reader, address, &instruction);
+	if (!err)
+		err = effects_read(&instruction, &node->effects);
 	if (err)
 		return err;
-	struct node *node = calloc(1, sizeof *node);
-	if (!node || analysis->nodes.count == INSTRUCTIONS_MAX ||
-	    !map_put(&analysis->nodes, address.v, node)) {
-		free(node);
-		return node && analysis->nodes.count == INSTRUCTIONS_MAX
-			       ? error_new(ERROR_UNSUPPORTED,
-					   "the function has more than %d instructions",
-					   INSTRUCTIONS_MAX)
-			       : error_no_memory();
-	}
 	node->address = address;
 	node->next = instruction.next;
 	node->target = instruction.target;
 	node->flow = instruction.flow;
-	*ret = node;
-	return read_effects(&instruction, node);
+	if (!map_put(&analysis->nodes, address.v, node))
+		return error_no_memory();
+	*ret = take_ptr(node);
+	return NULL;
 }
 
 /* What is known after an instruction ran. */
 static struct knowledge transfer(const struct node *node)
 {
+	const struct effects *effects = &node->effects;
 	struct knowledge after = node->before;
-	after.depth += node->depth_change;
+	after.depth += effects->depth_change;
 	if (after.settled)
 		return after;
-	bool copied =
-		node->copy_from >= 0 && node->copy_to >= 0 && after.holders & 1u << node->copy_from;
-	after.holders &= (uint16_t)~node->writes;
+	bool copied = effects->copy_from >= 0 && after.holders & 1u << effects->copy_from;
+	after.holders &= (uint16_t)~effects->writes;
 	if (copied)
-		after.holders |= (uint16_t)(1u << node->copy_to);
+		after.holders |= (uint16_t)(1u << effects->copy_to);
 	/* The last copy is gone: a LOST point stands before this instruction. */
 	after.settled = after.holders == 0;
 	return after;
@@ -215,6 +144,8 @@ static struct error *flow_to(struct analysis *analysis, struct node *from, targe
 	if (err)
 		return err;
 	struct knowledge after = transfer(from);
+	if (after.depth < 0 || after.depth > EFFECTS_DEPTH_MAX_BYTES)
+		return unsupported(from, "leaves the stack of its function");
 	bool changed;
 	err = merge(node, &after, &changed);
 	if (jumped)
@@ -231,6 +162,25 @@ static struct error *flow_to(struct analysis *analysis, struct node *from, targe
 	return NULL;
 }
 
+/*
+ * A call that ends its function part does not return. A call into the part, other than a recursion,
+ * runs code of the function with its return address elsewhere, or takes that address as data.
+ */
+static struct error *flow_after_call(struct analysis *analysis, struct node *node)
+{
+	if (node->flow == FLOW_CALL && node->target.v != analysis->entry.v &&
+	    node->target.v >= analysis->start.v && node->target.v < analysis->end.v)
+		return unsupported(node, "calls into its own function");
+	return node->next.v >= analysis->end.v ? NULL : flow_to(analysis, node, node->next, false);
+}
+
+/* At another depth, what is popped as a return address is not the caller's: a computed jump. */
+static struct error *flow_out(const struct node *node)
+{
+	return node->before.depth == 0 ? NULL
+				       : unsupported(node, "returns to an address it has pushed");
+}
+
 static struct error *flow_on(struct analysis *analysis, struct node *node)
 {
 	struct error *err;
@@ -239,16 +189,14 @@ static struct error *flow_on(struct analysis *analysis, struct node *node)
 		return flow_to(analysis, node, node->next, false);
 	case FLOW_CALL:
 	case FLOW_CALL_COMPUTED:
-		/* A call that ends its function part does not return. */
-		if (node->next.v >= analysis->end.v)
-			return NULL;
-		return flow_to(analysis, node, node->next, false);
+		return flow_after_call(analysis, node);
 	case FLOW_JUMP:
 		return flow_to(analysis, node, node->target, true);
 	case FLOW_BRANCH:
 		err = flow_to(analysis, node, node->target, true);
 		return err ? err : flow_to(analysis, node, node->next, false);
 	case FLOW_RETURN:
+		return flow_out(node);
 	case FLOW_TRAP:
 		return NULL;
 	case FLOW_JUMP_SLOT:
@@ -259,13 +207,16 @@ static struct error *flow_on(struct analysis *analysis, struct node *node)
 	return unsupported(node, "leaves in a way that is not followed");
 }
 
-static struct error *run_analysis(struct analysis *analysis, target_addr entry, unsigned argument)
+static struct error *run_analysis(struct analysis *analysis, unsigned argument)
 {
 	struct node *first;
-	if (!analysis->reader->bounds(analysis->reader->context, entry, &analysis->start,
+	if (argument < 1 || argument > sizeof argument_registers)
+		return error_new(ERROR_UNSUPPORTED, "argument %u is not passed in a register",
+				 argument);
+	if (!analysis->reader->bounds(analysis->reader->context, analysis->entry, &analysis->start,
 				      &analysis->end))
 		return error_new(ERROR_UNSUPPORTED, "the bounds of the function are not known");
-	struct error *err = read_node(analysis, entry, &first);
+	struct error *err = read_node(analysis, analysis->entry, &first);
 	if (err)
 		return err;
 	first->before = (struct knowledge){
@@ -280,14 +231,70 @@ static struct error *run_analysis(struct analysis *analysis, target_addr entry, 
 	return err;
 }
 
+static int compare_nodes(const void *a, const void *b)
+{
+	uint64_t x = (*(struct node *const *)a)->address.v,
+		 y = (*(struct node *const *)b)->address.v;
+	return (x > y) - (x < y);
+}
+
+static bool is_padding(const struct instruction *instruction)
+{
+	return instruction->decoded.mnemonic == ZYDIS_MNEMONIC_NOP ||
+	       instruction->flow == FLOW_TRAP;
+}
+
+/* Checks that padding, if anything, fills [from, to). */
+static struct error *check_gap(const struct analysis *analysis, target_addr from, target_addr to)
+{
+	for (int count = 0; from.v < to.v && count < INSTRUCTIONS_MAX; count++) {
+		struct instruction instruction;
+		struct error *err = instruction_read(analysis->reader, from, &instruction);
+		if (err)
+			return err;
+		if (!is_padding(&instruction))
+			break;
+		from = instruction.next;
+	}
+	return from.v == to.v ? NULL
+			      : error_new(ERROR_UNSUPPORTED,
+					  "no jump leads to the instruction at 0x%" PRIx64
+					  ", or to a part of it",
+					  from.v);
+}
+
+/*
+ * Checks that the instructions reached fill the function part and do not overlap. What was not
+ * reached may be entered in ways no jump shows (the landing pad of an exception, the abort of a
+ * restartable sequence, another entry) and lead into what was; and a probe inside an instruction
+ * would change it.
+ */
+static struct error *check_whole(const struct analysis *analysis)
+{
+	size_t count = 0, cursor = 0;
+	_cleanup_free_ struct node **nodes = calloc(analysis->nodes.count, sizeof *nodes);
+	if (!nodes)
+		return error_no_memory();
+	const struct map_entry *entry;
+	while ((entry = map_next(&analysis->nodes, &cursor)))
+		nodes[count++] = entry->value;
+	qsort(nodes, count, sizeof *nodes, compare_nodes);
+	target_addr done = analysis->start;
+	for (size_t i = 0; i < count; i++) {
+		struct error *err = check_gap(analysis, done, nodes[i]->address);
+		if (err)
+			return err;
+		done = nodes[i]->next;
+	}
+	return check_gap(analysis, done, analysis->end);
+}
+
 static struct error *add_point(struct survival *survival, const struct node *node,
 			       enum survival_kind kind, target_addr returns_at)
 {
 	if (!array_reserve(&survival->points, &survival->capacity, survival->count + 1,
 			   sizeof *survival->points))
 		return error_no_memory();
-	if (node->before.depth < 0)
-		return unsupported(node, "stands above its own return address");
 	survival->points[survival->count++] = (struct survival_point){
 		.kind = kind,
 		.address = node->address,
@@ -310,7 +317,7 @@ static const struct node *exit_of(const struct node *ret)
 		if (!node->before.settled)
 			return node;
 		if (node->is_target || !node->previous || node->previous->flow != FLOW_NEXT ||
-		    node->previous->writes & 1u << REGISTER_RAX)
+		    node->previous->effects.writes & 1u << EFFECTS_RAX)
 			break;
 	}
 	return ret;
@@ -355,11 +362,16 @@ static struct error *add_losses(struct analysis *analysis, struct survival *surv
 struct error *survival_find(const struct code_reader *reader, target_addr entry, unsigned argument,
 			    struct survival *ret)
 {
-	__attribute__((__cleanup__(analysis_deinit))) struct analysis analysis = {.reader = reader};
+	__attribute__((__cleanup__(analysis_deinit))) struct analysis analysis = {.reader = reader,
+										  .entry = entry};
 	_cleanup_survival_ struct survival survival = {0};
-	struct error *err = run_analysis(&analysis, entry, argument);
+	struct error *err = run_analysis(&analysis, argument);
+	if (!err)
+		err = check_whole(&analysis);
 	if (!err)
 		err = add_exits(&analysis, &survival);
+	if (!err && !survival.count)
+		err = error_new(ERROR_UNSUPPORTED, "the function has no return");
 	if (!err)
 		err = add_losses(&analysis, &survival);
 	if (err && error_kind_of(err) != ERROR_NO_MEMORY &&
@@ -383,29 +395,46 @@ void survival_deinit(struct survival *survival)
 
 uint64_t survival_register(const struct user_regs_struct *registers, uint8_t number)
 {
-	const uint64_t values[REGISTERS] = {
+	const uint64_t values[EFFECTS_REGISTERS] = {
 		registers->rax, registers->rcx, registers->rdx, registers->rbx,
 		registers->rsp, registers->rbp, registers->rsi, registers->rdi,
 		registers->r8,	registers->r9,	registers->r10, registers->r11,
 		registers->r12, registers->r13, registers->r14, registers->r15};
-	return values[number % REGISTERS];
+	return values[number % EFFECTS_REGISTERS];
 }
 
-/* Intel SDM volume 2: jmp rel32 is e9, jcc rel32 0f 80-8f, jmp rel8 eb, jcc rel8 70-7f. */
+/*
+ * Intel SDM volume 2: call rel32 is e8, jmp rel32 e9, jcc rel32 0f 80-8f, xbegin rel32 c7 f8, jmp
+ * rel8 eb, jcc rel8 70-7f, loopcc and jrcxz rel8 e0-e3. Prefixes stand before and change no
+ * distance.
+ */
+static size_t near_opcode_bytes(const uint8_t *bytes)
+{
+	if (bytes[0] == 0xe8 || bytes[0] == 0xe9)
+		return 1;
+	bool wide = (bytes[0] == 0x0f && (bytes[1] & 0xf0) == 0x80) ||
+		    (bytes[0] == 0xc7 && bytes[1] == 0xf8);
+	return wide ? 2 : 0;
+}
+
+static bool is_short_jump(uint8_t opcode)
+{
+	return opcode == 0xeb || (opcode & 0xf0) == 0x70 || (opcode & 0xfc) == 0xe0;
+}
+
 static bool jump_at(const uint8_t *bytes, size_t left, int64_t *distance_ret)
 {
 	int32_t wide;
-	if (left >= 5 && bytes[0] == 0xe9) {
-		memcpy(&wide, bytes + 1, sizeof wide);
-		return *distance_ret = 5 + (int64_t)wide, true;
+	if (left < 2)
+		return false;
+	size_t opcode_bytes = near_opcode_bytes(bytes);
+	if (opcode_bytes && left - opcode_bytes >= sizeof wide) {
+		memcpy(&wide, bytes + opcode_bytes, sizeof wide);
+		*distance_ret = (int64_t)(opcode_bytes + sizeof wide) + wide;
+		return true;
 	}
-	if (left >= 6 && bytes[0] == 0x0f && (bytes[1] & 0xf0) == 0x80) {
-		memcpy(&wide, bytes + 2, sizeof wide);
-		return *distance_ret = 6 + (int64_t)wide, true;
-	}
-	if (left >= 2 && (bytes[0] == 0xeb || (bytes[0] & 0xf0) == 0x70))
-		return *distance_ret = 2 + (int64_t)(int8_t)bytes[1], true;
-	return false;
+	*distance_ret = 2 + (int64_t)(int8_t)bytes[1];
+	return is_short_jump(bytes[0]);
 }
 
 bool survival_is_entered_elsewhere(const uint8_t *text, size_t count, target_addr text_start,

@@ -84,6 +84,21 @@ static struct error *read_units(struct image_lines *lines, Dwarf *dwarf)
 	return line_ranges_settle(&lines->ranges, LINE_TIE_FIRST);
 }
 
+/*
+ * Whether strings end within their sections. libdw 0.188 reads on behind a .debug_line_str without
+ * a NUL at its end.
+ */
+static bool strings_end(Dwarf *dwarf)
+{
+	static const char *const names[] = {".debug_str", ".debug_line_str"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		const Elf_Data *data = image_section(dwarf_getelf(dwarf), names[i], NULL);
+		if (data && ((const char *)data->d_buf)[data->d_size - 1])
+			return false;
+	}
+	return true;
+}
+
 static struct error *lines_open(struct image *image)
 {
 	if (image->lines)
@@ -98,7 +113,7 @@ static struct error *lines_open(struct image *image)
 		return err;
 	lines->limits.image = image;
 	lines->limits.budget = RANGES_BUDGET;
-	if (dwarf)
+	if (dwarf && strings_end(dwarf))
 		err = read_units(lines, dwarf);
 	if (!err)
 		image->lines = take_ptr(lines);

@@ -40,7 +40,8 @@ struct session_processes {
 
 /*
  * `finished` is set by the tracer thread as its last act; everything else belongs to that thread
- * while it runs and to the main thread before and after. `stop` is set by the main thread.
+ * while it runs and to the main thread before and after, but for the atomics: `stop` is set by the
+ * main thread, the others by the tracer thread.
  */
 struct session {
 	const struct session_options *options;
@@ -57,6 +58,7 @@ struct session {
 	int root_status;
 	int root_signal;
 	uint64_t started_ns;
+	_Atomic uint64_t begun_ns; /* when the probes were in; 0: not yet. --for counts from here */
 	uint64_t duration_ns;
 	int64_t started_unix_ns;
 	uint64_t truncated_stacks;

@@ -15,10 +15,10 @@
 #include "target/proc.h"
 #include "target/sigtrap.h"
 
-enum {
-	POKE_SIGNAL = SIGURG, /* ignored by default: no harm if it comes late */
-	POKE_AGAIN_NS = 10000000,
-};
+enum { POKE_SIGNAL = SIGURG }; /* ignored by default: no harm if it comes late */
+
+static const uint64_t POKE_AGAIN_NS = 10000000;
+static const uint64_t LONG_WAIT_NS = 3600000000000;
 
 /* What the tracer thread is given and gives back. */
 struct tracing {
@@ -123,6 +123,8 @@ static void *tracer_main(void *context)
 	pthread_sigmask(SIG_UNBLOCK, &poke, NULL);
 	session->started_ns = clock_now_ns();
 	tracing->error = tracing->argv ? begin_run(tracing) : begin_attach(tracing);
+	atomic_store(&session->begun_ns, clock_now_ns());
+	pthread_kill(tracing->main_thread, POKE_SIGNAL); /* its waiting counts from here */
 	if (!tracing->error)
 		tracing->error = loop_run(session);
 	struct error *err = loop_stop(session);
@@ -154,12 +156,13 @@ static void supervise(struct session *session, pthread_t tracer)
 {
 	sigset_t signals;
 	sigset_of_session(&signals);
-	uint64_t begin = clock_now_ns(), duration = session->options->duration_ns;
+	uint64_t duration = session->options->duration_ns;
 	while (!atomic_load(&session->finished)) {
-		uint64_t wait = 3600000000000u, elapsed = clock_now_ns() - begin;
+		uint64_t wait = LONG_WAIT_NS, begun = atomic_load(&session->begun_ns);
+		uint64_t elapsed = begun ? clock_now_ns() - begun : 0;
 		if (duration && elapsed >= duration)
 			atomic_store(&session->stop, true);
-		else if (duration && duration - elapsed < wait)
+		else if (duration && begun && duration - elapsed < wait)
 			wait = duration - elapsed;
 		if (atomic_load(&session->stop)) {
 			/* It may be about to sleep when the poke comes: so again and again. */
