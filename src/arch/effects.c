@@ -91,6 +91,23 @@ static bool hands_over(const struct instruction *instruction)
 	}
 }
 
+/*
+ * The register that an operand changes, -1 if none. The index registers of scas, cmps, ins and outs
+ * are no operands to Zydis: what addresses the memory of a string instruction moves along with it.
+ */
+static int written_register(const struct instruction *instruction,
+			    const ZydisDecodedOperand *operand)
+{
+	ZydisInstructionCategory category = instruction->decoded.meta.category;
+	if (operand->type == ZYDIS_OPERAND_TYPE_MEMORY &&
+	    (category == ZYDIS_CATEGORY_STRINGOP || category == ZYDIS_CATEGORY_IOSTRINGOP))
+		return register_number(operand->mem.base);
+	return operand->type == ZYDIS_OPERAND_TYPE_REGISTER &&
+			       operand->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE
+		       ? register_number(operand->reg.value)
+		       : -1;
+}
+
 struct error *effects_read(const struct instruction *instruction, struct effects *ret)
 {
 	*ret = (struct effects){0};
@@ -102,11 +119,8 @@ struct error *effects_read(const struct instruction *instruction, struct effects
 		return NULL;
 	}
 	for (size_t i = 0; i < instruction->decoded.operand_count; i++) {
-		const ZydisDecodedOperand *operand = &instruction->operands[i];
-		int number = operand->type == ZYDIS_OPERAND_TYPE_REGISTER
-				     ? register_number(operand->reg.value)
-				     : -1;
-		if (number >= 0 && operand->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE)
+		int number = written_register(instruction, &instruction->operands[i]);
+		if (number >= 0)
 			ret->writes |= (uint16_t)(1u << number);
 	}
 	if (instruction->decoded.mnemonic == ZYDIS_MNEMONIC_SYSCALL)
