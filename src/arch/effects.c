@@ -108,12 +108,21 @@ static int written_register(const struct instruction *instruction,
 		       : -1;
 }
 
+/* With REX.B, f3 90 is no pause but xchg %eax, %r8d: Zydis and processors disagree. */
+static bool is_misread(const struct instruction *instruction)
+{
+	return instruction->decoded.mnemonic == ZYDIS_MNEMONIC_PAUSE &&
+	       instruction->decoded.raw.rex.B;
+}
+
 struct error *effects_read(const struct instruction *instruction, struct effects *ret)
 {
 	*ret = (struct effects){0};
 	read_copy(instruction, ret);
 	if (hands_over(instruction))
 		return unsupported(instruction, "hands over to what is not known");
+	if (is_misread(instruction))
+		return unsupported(instruction, "is read in different ways");
 	if (instruction->flow == FLOW_CALL || instruction->flow == FLOW_CALL_COMPUTED) {
 		ret->writes = CALLER_SAVED;
 		return NULL;

@@ -32,8 +32,9 @@ struct effects {
  * Calls are those of psABI 3.2.1: the callee keeps rbx, rbp, rsp and r12 to r15. System calls are
  * the kernel's (psABI A.2.1): they change rax, rcx and r11, and come back here.
  *
- * Errors: ERROR_UNSUPPORTED where rsp changes otherwise than by push, pop and a constant, and for
- * instructions that hand over to a debugger, a hypervisor or an enclave. ERROR_NO_MEMORY.
+ * Errors: ERROR_UNSUPPORTED where rsp changes otherwise than by push, pop and a constant, for
+ * instructions that hand over to a debugger, a hypervisor or an enclave, and for encodings the
+ * decoder takes for another instruction than processors do. ERROR_NO_MEMORY.
  */
 struct error *effects_read(const struct instruction *instruction, struct effects *ret);
 

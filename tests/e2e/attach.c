@@ -59,9 +59,11 @@ START_TEST(detaching_leaves_nothing_behind)
 
 		tracealloc_start_attach(&scratch, NULL, storm.process.pid, &attach);
 		tracealloc_until_attached(&attach, storm.process.pid);
-		/* Odd rounds end before the target could do much, even ones in full swing. */
-		if (round % 2 == 0)
+		/* Odd rounds end before much could be done, even ones in full swing. */
+		if (round % 2 == 0) {
+			tracealloc_until_probed(&attach, storm.process.pid);
 			storm_expect_progress(&storm);
+		}
 		process_signal(&attach, round % 4 < 2 ? SIGINT : SIGTERM);
 		seen += expect_good_attach(&scratch, &attach);
 		expect_clean(&storm, &before);

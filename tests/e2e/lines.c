@@ -99,6 +99,15 @@ static bool is_wrapper(const char *function, const char *place)
 	       strstr(place, "/include/c++/") != NULL;
 }
 
+/*
+ * Debian's C library is compiled in its own top directory, so its sources have relative names;
+ * those of the targets have not, or begin with a name.
+ */
+static bool is_runtime(const char *place)
+{
+	return starts_with(place, "./") || starts_with(place, "../");
+}
+
 /* The place in "... at file:line", or "". */
 static void place_of(const char *frame, char ret[PLACE_MAX])
 {
@@ -137,7 +146,7 @@ static void add_stack(struct tally *tally, const char *stack)
 		if (depth == 1 && is_allocator(function) && !names(function, "reallocarray") &&
 		    !names(function, "__libc_reallocarray"))
 			return;
-		if (place[0] && !is_wrapper(function, place)) {
+		if (place[0] && !is_wrapper(function, place) && !is_runtime(place)) {
 			add_call(tally, place);
 			return;
 		}

@@ -208,7 +208,7 @@ static void expect_standstill(const struct storm *storm)
 static void stop(struct storm *storm)
 {
 	process_signal(&storm->process, SIGSTOP);
-	status_until_state(storm->process.pid, 'T');
+	status_until_stopped(storm->process.pid);
 }
 
 START_TEST(a_stopped_process_stays_stopped_until_it_is_continued)
@@ -248,6 +248,8 @@ START_TEST(a_stopped_process_stays_stopped_after_the_detach)
 	tracealloc_until_attached(&attach, storm.process.pid);
 	expect_detached(&attach, &scratch);
 	status_until_untraced(storm.process.pid);
+	/* The kernel lets a released thread run until it sees that it is to be stopped. */
+	status_until_stopped(storm.process.pid);
 	status_read(storm.process.pid, &after);
 	status_expect_same(&before, &after);
 	expect_standstill(&storm);

@@ -41,7 +41,8 @@ struct stack_oracle_walk {
 void stack_oracle_open(pid_t pid, struct stack_oracle *ret);
 void stack_oracle_close(struct stack_oracle *oracle);
 
-/* Walks from where the thread stands, the first frame, outwards, with the modules of this moment. */
+/* Walks from where the thread stands, the first frame, outwards, with the modules of this moment.
+ */
 void stack_oracle_walk(struct stack_oracle *oracle, pid_t tid, struct stack_oracle_walk *ret);
 
 #endif

@@ -123,20 +123,20 @@ void status_until_untraced(pid_t pid)
 	process_until(is_untraced, &pid, "the process to be traced by nobody");
 }
 
-struct state_wait {
-	pid_t pid;
-	char state;
-};
-
-static bool has_state(const void *context)
+static bool is_all_stopped(const void *context)
 {
-	const struct state_wait *wait = context;
-	struct status_thread leader;
+	_cleanup_status_ struct status status = {0};
 
-	return read_thread(wait->pid, wait->pid, &leader) && leader.state == wait->state;
+	if (!status_read(*(const pid_t *)context, &status))
+		return false;
+	for (size_t i = 0; i < status.count; i++) {
+		if (status.threads[i].state != 'T')
+			return false;
+	}
+	return true;
 }
 
-void status_until_state(pid_t pid, char state)
+void status_until_stopped(pid_t pid)
 {
-	process_until(has_state, &(struct state_wait){pid, state}, "the state of a process");
+	process_until(is_all_stopped, &pid, "every thread to be stopped");
 }

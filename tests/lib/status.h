@@ -42,8 +42,8 @@ void status_expect_same(const struct status *before, const struct status *after)
 /* Waits until no thread of the process is traced (detaching is complete). */
 void status_until_untraced(pid_t pid);
 
-/* Waits until the process is in the state (one letter). */
-void status_until_state(pid_t pid, char state);
+/* Waits until every thread of an untraced process is stopped (T of proc(5)). */
+void status_until_stopped(pid_t pid);
 
 #define _cleanup_status_ __attribute__((__cleanup__(status_free)))
 
