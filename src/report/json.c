@@ -113,6 +113,7 @@ static json_t *totals_object(const struct snapshot *snapshot, bool *failed)
 	json_value_set_number(object, "events", t->events, failed);
 	json_value_set_number(object, "lost_events", snapshot->lost_events, failed);
 	json_value_set_number(object, "truncated_stacks", snapshot->truncated_stacks, failed);
+	json_value_set_number(object, "incomplete_stacks", snapshot->incomplete_stacks, failed);
 	json_value_set_number(object, "inherited_releases", t->inherited_releases, failed);
 	json_value_set_number(object, "null_releases", t->null_releases, failed);
 	json_value_set_number(object, "implied_releases", t->implied_releases, failed);

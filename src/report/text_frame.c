@@ -121,6 +121,7 @@ static void write_oddities(struct buffer *out, const struct snapshot *snapshot)
 	write_oddity(out, t->implied_releases, "release",
 		     "not seen, but the address was given out again");
 	write_oddity(out, snapshot->truncated_stacks, "stack", "cut at the depth limit (--depth)");
+	write_oddity(out, snapshot->incomplete_stacks, "stack", "not followed to the end");
 }
 
 /*

@@ -259,6 +259,7 @@ static void add_totals(struct freeze *freeze, enum snapshot_origin origin)
 	snapshot->duration_ns = session->duration_ns;
 	snapshot->totals = *ledger_totals(session->ledger);
 	snapshot->truncated_stacks = session->truncated_stacks;
+	snapshot->incomplete_stacks = session->incomplete_stacks;
 	snapshot->cost = (struct snapshot_cost){
 		.target_stopped_ns = session->target.statistics.stopped_ns,
 		.stops = session->target.statistics.stops,

@@ -85,9 +85,10 @@ static struct error *find_site(struct session *session, struct target_thread *th
 	struct capture *capture = &session->capture;
 	capture_stack(thread->process->space, &space->modules, &state->bounds, &thread->registers,
 		      hit->site, hit->stack, session->options->depth, capture);
-	bool truncated = capture->stop != UNWIND_STOP_END;
-	session->truncated_stacks += truncated;
-	return interner_site(session->interner, capture->frames, capture->count, truncated, ret);
+	session->truncated_stacks += capture->stop == UNWIND_STOP_DEPTH;
+	session->incomplete_stacks += capture->stop == UNWIND_STOP_LOST;
+	return interner_site(session->interner, capture->frames, capture->count,
+			     capture->stop != UNWIND_STOP_END, ret);
 }
 
 /*

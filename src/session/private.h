@@ -62,6 +62,7 @@ struct session {
 	uint64_t duration_ns;
 	int64_t started_unix_ns;
 	uint64_t truncated_stacks;
+	uint64_t incomplete_stacks;
 	bool stopped;	    /* the one stop has been done */
 	cpu_set_t affinity; /* --pin: what to go back to */
 	_Atomic bool stop;

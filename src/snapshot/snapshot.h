@@ -86,7 +86,8 @@ struct snapshot {
 	uint64_t duration_ns;
 	struct total_counters totals;
 	uint64_t lost_events;
-	uint64_t truncated_stacks; /* events whose stack was cut */
+	uint64_t truncated_stacks;  /* events whose stack was cut at the depth limit */
+	uint64_t incomplete_stacks; /* events whose stack could not be followed to its end */
 	struct snapshot_cost cost;
 	struct snapshot_frame *frames;
 	size_t frame_count, frame_capacity;

@@ -59,7 +59,7 @@ START_TEST(the_keys_of_the_contract_stand_first_and_in_order)
 				     "peak_at_ns", "total_bytes", "total_blocks", "released_bytes",
 				     "released_blocks", "temporary_blocks", "failed_calls",
 				     "unknown_releases", "events", "lost_events",
-				     "truncated_stacks", NULL});
+				     "truncated_stacks", "incomplete_stacks", NULL});
 	expect_keys(json_object_get(report, "query"),
 		    (const char *[]){"show", "group_by", "cumulative", "top", "filters", NULL});
 	expect_keys(json_array_get(json_object_get(report, "rows"), 0),

@@ -164,6 +164,7 @@ static inline struct snapshot *sample_hostile(void)
 	snapshot->pid = 1;
 	snapshot->lost_events = UINT64_MAX;
 	snapshot->truncated_stacks = 1;
+	snapshot->incomplete_stacks = 2;
 	sample_site(snapshot, sample_frame(HOSTILE_TEXT, HOSTILE_TEXT, 1, HOSTILE_TEXT),
 		    sample_counters(1, 2, 1, 0));
 	sample_site(snapshot,

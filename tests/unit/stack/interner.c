@@ -131,6 +131,26 @@ START_TEST(what_is_no_part_of_a_frame_does_not_matter)
 }
 END_TEST
 
+/* What the hash of a stack is after one frame outside of every image. */
+static uint64_t hash_after(uint64_t address)
+{
+	uint64_t hash = address * 0x9e3779b97f4a7c15u;
+	return (hash ^ hash >> 29) * 0xbf58476d1ce4e5b9u;
+}
+
+START_TEST(stacks_of_one_hash_are_still_different_sites)
+{
+	/* A target with code of its own making can choose return addresses: so many of one hash. */
+	_cleanup_interner_ struct interner *interner = new_interner();
+	for (uint64_t i = 0; i < 1000; i++) {
+		struct frame frames[] = {{{0}, 0x1000 + i},
+					 {{0}, 0x77 ^ hash_after(0x1000) ^ hash_after(0x1000 + i)}};
+		ck_assert_uint_eq(site_of(interner, frames, 2, false), i);
+		ck_assert_uint_eq(site_of(interner, frames, 2, false), i);
+	}
+}
+END_TEST
+
 START_TEST(a_deep_stack_is_kept_whole)
 {
 	_cleanup_interner_ struct interner *interner = new_interner();
@@ -246,6 +266,7 @@ int main(void)
 	tcase_add_test(tests, equal_stacks_are_one_site);
 	tcase_add_test(tests, stacks_that_differ_in_anything_are_different_sites);
 	tcase_add_test(tests, what_is_no_part_of_a_frame_does_not_matter);
+	tcase_add_test(tests, stacks_of_one_hash_are_still_different_sites);
 	tcase_add_test(tests, a_deep_stack_is_kept_whole);
 	tcase_add_test(tests, the_memory_held_is_at_least_what_was_given);
 	tcase_add_test(tests, random_stacks_are_numbered_as_sorting_tells_them_apart);

@@ -10,12 +10,15 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -28,6 +31,7 @@
 #include "unit/target/child.h"
 
 enum {
+	PAGE = 4096,
 	SIGNALS = 64,
 	DEADLINE_S = 60, /* only a hang gets there */
 };
@@ -422,6 +426,64 @@ START_TEST(a_thread_that_spins_is_not_asleep_in_a_call)
 }
 END_TEST
 
+struct sleeper {
+	pid_t tid;
+	char *page;
+};
+
+static void *touch(void *argument)
+{
+	struct sleeper *sleeper = argument;
+	sleeper->tid = (pid_t)syscall(SYS_gettid);
+	return (void *)(uintptr_t)*sleeper->page;
+}
+
+/* A page whose first reader waits until page_give; -1 where that cannot be had. */
+static int page_withhold(void *page)
+{
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	struct uffdio_api api = {.api = UFFD_API};
+	struct uffdio_register range = {.range = {(uintptr_t)page, PAGE},
+					.mode = UFFDIO_REGISTER_MODE_MISSING};
+	if (fd >= 0 &&
+	    (ioctl(fd, UFFDIO_API, &api) != 0 || ioctl(fd, UFFDIO_REGISTER, &range) != 0)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static void page_give(int fd, void *page)
+{
+	struct uffdio_zeropage zero = {.range = {(uintptr_t)page, PAGE}};
+	ck_assert_int_eq(ioctl(fd, UFFDIO_ZEROPAGE, &zero), 0);
+}
+
+START_TEST(a_thread_that_waits_for_a_page_is_not_asleep_in_a_call)
+{
+	struct sleeper sleeper = {.page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+					       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)};
+	ck_assert_ptr_ne(sleeper.page, MAP_FAILED);
+	_cleanup_close_ int fd = page_withhold(sleeper.page);
+	if (fd < 0)
+		return; /* not every kernel lets everyone */
+	pthread_t thread;
+	ck_assert_int_eq(pthread_create(&thread, NULL, touch, &sleeper), 0);
+	struct uffd_msg message;
+	ck_assert_int_eq(read(fd, &message, sizeof message), sizeof message);
+	char state = 'R';
+	uint64_t started, deadline = clock_now_ns() + DEADLINE_S * SECOND_NS;
+	while (state != 'S' && state != 'D') {
+		ck_assert_msg(clock_now_ns() < deadline, "waited in vain");
+		ok(proc_stat(sleeper.tid, &state, &started));
+	}
+	ck_assert(!proc_asleep_in_call(getpid(), sleeper.tid));
+	page_give(fd, sleeper.page);
+	pthread_join(thread, NULL);
+	munmap(sleeper.page, PAGE);
+}
+END_TEST
+
 /* A word that tells this program to say that it runs, and to sleep. */
 #define SLEEP "--sleep"
 
@@ -507,6 +569,7 @@ static TCase *threads(void)
 	tcase_add_test(tests, every_thread_of_a_process_is_listed);
 	tcase_add_test(tests, a_thread_that_pauses_is_asleep_in_a_call_until_it_is_stopped);
 	tcase_add_test(tests, a_thread_that_spins_is_not_asleep_in_a_call);
+	tcase_add_test(tests, a_thread_that_waits_for_a_page_is_not_asleep_in_a_call);
 	return tests;
 }
 

@@ -257,20 +257,34 @@ START_TEST(a_zombie_has_no_mappings)
 }
 END_TEST
 
+/* Owns: a copy of the path of a mapping. What follows may change what the path leads to. */
+struct seen_mapping {
+	struct proc_mapping mapping;
+	char path[1024];
+};
+
+static void see_mapping(pid_t pid, const struct mapped_file *file, struct seen_mapping *ret)
+{
+	_cleanup_proc_maps_ struct proc_maps maps = {0};
+	ok(proc_maps_read(pid, &maps));
+	ret->mapping = must_find(&maps, file->pages);
+	snprintf(ret->path, sizeof ret->path, "%s", ret->mapping.path);
+	ret->mapping.path = ret->path;
+}
+
 /*
  * The file opened for a mapping is the mapped one. Where its name no longer leads to it, the kernel
  * may refuse to give it to us; what may be expected is tried here directly.
  */
-static void check_opened(pid_t pid, const struct mapped_file *file, bool name_leads_there)
+static void check_opened(pid_t pid, const struct mapped_file *file, const struct seen_mapping *seen,
+			 bool name_leads_there)
 {
-	_cleanup_proc_maps_ struct proc_maps maps = {0};
-	ok(proc_maps_read(pid, &maps));
-	struct proc_mapping mapping = must_find(&maps, file->pages);
 	char path[96];
-	snprintf(path, sizeof path, "/proc/%d/map_files/%lx-%lx", pid, mapping.start, mapping.end);
+	snprintf(path, sizeof path, "/proc/%d/map_files/%lx-%lx", pid, seen->mapping.start,
+		 seen->mapping.end);
 	_cleanup_close_ int direct = open(path, O_RDONLY | O_CLOEXEC);
 	_cleanup_close_ int fd = -1;
-	struct error *err = proc_open_mapped(pid, &mapping, &fd);
+	struct error *err = proc_open_mapped(pid, &seen->mapping, &fd);
 	if (!name_leads_there && direct < 0) {
 		check_fails(err, ERROR_NOT_FOUND);
 		return;
@@ -289,7 +303,9 @@ static void check_opened(pid_t pid, const struct mapped_file *file, bool name_le
 START_TEST(a_mapped_file_is_opened_whatever_its_name)
 {
 	_cleanup_file_ struct mapped_file file = map_file(names[_i], MAP_PRIVATE);
-	check_opened(getpid(), &file, !strchr(names[_i], '\n'));
+	struct seen_mapping seen;
+	see_mapping(getpid(), &file, &seen);
+	check_opened(getpid(), &file, &seen, !strchr(names[_i], '\n'));
 }
 END_TEST
 
@@ -297,29 +313,39 @@ START_TEST(a_deleted_file_is_opened_through_its_mapping)
 {
 	_cleanup_file_ struct mapped_file file = map_file("deleted", MAP_PRIVATE);
 	ck_assert_int_eq(unlink(file.path), 0);
-	check_opened(getpid(), &file, false);
+	struct seen_mapping seen;
+	see_mapping(getpid(), &file, &seen);
+	check_opened(getpid(), &file, &seen, false);
 }
 END_TEST
 
 START_TEST(another_file_of_the_same_name_is_not_taken)
 {
 	_cleanup_file_ struct mapped_file file = map_file("replaced", MAP_PRIVATE);
-	char *other = NULL;
-	ck_assert_int_ge(asprintf(&other, "%s/other", file.directory), 0);
-	write_pages(other, 100);
-	/* By rename: the first one's inode number cannot be given out again while it is mapped. */
-	ck_assert_int_eq(rename(other, file.path), 0);
-	free(other);
-	check_opened(getpid(), &file, false);
+	struct seen_mapping before, after;
+	see_mapping(getpid(), &file, &before);
+	/* The first one's inode number cannot be given out again while it is mapped. */
+	ck_assert_int_eq(unlink(file.path), 0);
+	write_pages(file.path, 100);
+	check_opened(getpid(), &file, &before, false);
+	/* From now on the kernel adds a word to the name, and somebody may have made just that
+	 * file. */
+	see_mapping(getpid(), &file, &after);
+	ck_assert_str_ne(after.path, before.path);
+	write_pages(after.path, 100);
+	check_opened(getpid(), &file, &after, false);
+	ck_assert_int_eq(unlink(after.path), 0);
 }
 END_TEST
 
 START_TEST(a_fifo_of_the_same_name_neither_hangs_nor_is_taken)
 {
 	_cleanup_file_ struct mapped_file file = map_file("fifo", MAP_PRIVATE);
+	struct seen_mapping seen;
+	see_mapping(getpid(), &file, &seen);
 	ck_assert_int_eq(unlink(file.path), 0);
 	ck_assert_int_eq(mkfifo(file.path, 0600), 0);
-	check_opened(getpid(), &file, false);
+	check_opened(getpid(), &file, &seen, false);
 }
 END_TEST
 
@@ -399,7 +425,9 @@ START_TEST(links_do_not_lead_out_of_the_root_of_the_target)
 	_cleanup_close_ int fd = -1;
 	ok(proc_open_mapped(getpid(), &mapping, &fd));
 	/* Inherited by the child: its name there leads nowhere. */
-	check_opened(child.pid, &outside, false);
+	struct seen_mapping seen;
+	see_mapping(child.pid, &outside, &seen);
+	check_opened(child.pid, &outside, &seen, false);
 }
 END_TEST
 
