@@ -87,7 +87,7 @@ clean:
 TARGET_FLAGS = -O2 -g -pthread -D_GNU_SOURCE -Isrc -Itests -Wall -Wextra
 TARGETS_C    = $(patsubst tests/targets/%.c,$(O)/tests/targets/%,$(wildcard tests/targets/*.c))
 TARGETS_CXX  = $(patsubst tests/targets/%.cc,$(O)/tests/targets/%,$(wildcard tests/targets/*.cc))
-E2E_LIB      = $(filter-out %_oracle.c,$(wildcard tests/lib/*.c))
+E2E_LIB      = $(wildcard tests/lib/*.c)
 E2E_ARCHIVES = $(O)/lib/base.a
 E2E_LIBS     = -ljansson
 E2E_TESTS    = $(patsubst tests/e2e/%.c,$(O)/tests/e2e/%,$(wildcard tests/e2e/*.c))
@@ -103,14 +103,14 @@ $(TARGETS_CXX): $(O)/tests/targets/%: tests/targets/%.cc
 $(E2E_TESTS): $(O)/tests/e2e/%: tests/e2e/%.c $(E2E_LIB) $(wildcard tests/lib/*.h) $(O)/lib/base.a
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) $(CPPFLAGS) -Itests $(ALL_CFLAGS) -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
-		$(E2E_LIB) $(E2E_ORACLES) -Wl,--start-group $(E2E_ARCHIVES) -Wl,--end-group \
+		$(E2E_LIB) $(E2E_MORE) -Wl,--start-group $(E2E_ARCHIVES) -Wl,--end-group \
 		-lcheck -lsubunit -lm -lrt $(E2E_LIBS)
 
 # This one drives the product's own code beside its oracles, in place of the program.
-$(O)/tests/e2e/stacks: E2E_ORACLES  = $(wildcard tests/lib/*_oracle.c)
+$(O)/tests/e2e/stacks: E2E_MORE     = $(wildcard tests/lib/stacks/*.c)
 $(O)/tests/e2e/stacks: E2E_ARCHIVES = $(call archives,$(NEEDS_session))
 $(O)/tests/e2e/stacks: E2E_LIBS     = $(LIBS)
-$(O)/tests/e2e/stacks: $(wildcard tests/lib/*_oracle.c) $(call archives,$(NEEDS_session))
+$(O)/tests/e2e/stacks: $(wildcard tests/lib/stacks/*.[ch]) $(call archives,$(NEEDS_session))
 
 e2e-tests: all $(TARGETS_C) $(TARGETS_CXX) $(E2E_TESTS)
 

@@ -16,11 +16,13 @@
 
 #include "arch/code.h"
 
+/*
+ * Where several LOST points are passed, as in a loop, the first tells the argument: what a later
+ * one or an exit reads is then meaningless.
+ */
 enum survival_kind {
-	SURVIVAL_EXIT, /* rax is the result; the argument is readable unless a LOST point was passed
-			*/
-	SURVIVAL_LOST, /* the instruction overwrites the last copy: the argument is readable before
-			  it */
+	SURVIVAL_EXIT, /* rax is the result; the argument is readable unless LOST was passed */
+	SURVIVAL_LOST, /* overwrites the last copy: readable before it, unless LOST was passed */
 };
 
 /* Probing the instruction at address, before it runs, sees: */
@@ -40,10 +42,15 @@ struct survival {
 };
 
 /*
- * Finds the points of the function at entry for its integer argument (1 to 6, psABI 3.2.3). Errors:
- * ERROR_UNSUPPORTED with the reason where nothing can be proved (it leaves its function part, moves
- * rsp in a way that is not a constant, merges paths that hold the argument in different places, is
- * longer than 4096 instructions). ERROR_NO_MEMORY.
+ * Finds the points of the function at entry for its integer argument (1 to 6, psABI 3.2.3). What is
+ * proved holds for every execution from the entry, if calls keep what psABI 3.2.1 says, system
+ * calls are the kernel's and come back to the same stack, and no signal handler changes registers.
+ *
+ * Errors: ERROR_UNSUPPORTED with the reason where nothing can be proved: the code leaves its
+ * function part, or does not fill it but for padding (an exception's landing pad is entered by no
+ * jump), overlaps, calls into itself, never returns or is longer than 4096 instructions; moves rsp
+ * in a way that is not a constant; or merges paths that hold the argument in different places.
+ * ERROR_NO_MEMORY. *ret is written on success alone.
  */
 struct error *survival_find(const struct code_reader *reader, target_addr entry, unsigned argument,
 			    struct survival *ret);
@@ -55,7 +62,8 @@ uint64_t survival_register(const struct user_regs_struct *registers, uint8_t reg
 /*
  * Whether a direct jump or call from elsewhere in text[0, count), which stands at text_start, could
  * lead strictly inside [start, end). `known` is asked for the address of each such jump from
- * outside; a jump it accepts is passed over. Looks at every byte offset, so that no jump is missed.
+ * outside; a jump it accepts is passed over. Looks at every byte offset, so that no jump is missed;
+ * those inside the range are survival_find's to follow.
  */
 bool survival_is_entered_elsewhere(const uint8_t *text, size_t count, target_addr text_start,
 				   target_addr start, target_addr end,

@@ -206,6 +206,30 @@ static struct error *insert_return_site(struct probe_set *set, uint64_t stack)
 	return err && error_kind_of(err) == ERROR_NO_MEMORY ? take_ptr(err) : NULL;
 }
 
+static uint64_t word_at(const struct probe_set *set, uint64_t address)
+{
+	uint64_t word = 0;
+	target_read_some(set->space, (target_addr){address}, &word, sizeof word);
+	return word;
+}
+
+/* Calls that were left by longjmp would make every deeper one look like an inner call of theirs. */
+static void forget_left(const struct probe_set *set, struct probe_thread *state, uint64_t stack,
+			uint64_t region, struct calls_outcome *ret)
+{
+	struct call *outer;
+	while ((outer = calls_outer(&state->calls, stack, region)) && outer->return_address &&
+	       word_at(set, outer->stack) != outer->return_address)
+		calls_left(&state->calls, outer, ret);
+}
+
+/* Puts what was left before what happened since. */
+static void add_left(struct calls_outcome *outcome, const struct calls_outcome *left)
+{
+	for (size_t i = 0; i < left->cancelled_count && outcome->cancelled_count < CALLS_MAX; i++)
+		outcome->cancelled[outcome->cancelled_count++] = left->cancelled[i];
+}
+
 static struct error *enter(struct probe_set *set, const struct site *site,
 			   const struct user_regs_struct *registers, struct probe_thread *state,
 			   uint64_t region, struct probe_hit *ret)
@@ -223,7 +247,13 @@ static struct error *enter(struct probe_set *set, const struct site *site,
 	case PROBE_ALLOCATOR:
 		break;
 	}
+	struct calls_outcome left = {0};
+	forget_left(set, state, registers->rsp, region, &left);
 	calls_enter(&state->calls, site->function, registers, region, &ret->outcome);
+	add_left(&ret->outcome, &left);
+	struct call *entered = calls_at(&state->calls, registers->rsp, region);
+	if (entered)
+		entered->return_address = word_at(set, registers->rsp);
 	return site->uses_return_sites ? insert_return_site(set, registers->rsp) : NULL;
 }
 
@@ -248,11 +278,14 @@ static struct error *leave(struct probe_set *set, const struct site *site,
 {
 	if (site->exit == SITE_DEPARTURE)
 		return insert_return_site(set, registers->rsp);
+	struct calls_outcome left = {0};
 	switch (site->exit) {
 	case SITE_SIZED_EXIT:
 	case SITE_SIZE_LOST:
 		ret->stack = registers->rsp + site->point.depth_bytes;
+		forget_left(set, state, ret->stack, region, &left);
 		sized(site, registers, state, region, ret);
+		add_left(&ret->outcome, &left);
 		break;
 	case SITE_AFTER_RETURN:
 		ret->stack = registers->rsp - 8;

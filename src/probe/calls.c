@@ -13,6 +13,14 @@ static void drop_from(struct calls *calls, size_t first, struct calls_outcome *r
 	calls->count = first;
 }
 
+static void drop_one(struct calls *calls, size_t i, struct calls_outcome *ret)
+{
+	if (calls->items[i].begun)
+		ret->cancelled[ret->cancelled_count++] = calls->items[i].old_address;
+	calls->count--;
+	memmove(calls->items + i, calls->items + i + 1, (calls->count - i) * sizeof *calls->items);
+}
+
 static struct call describe(const struct allocator_function *function,
 			    const struct user_regs_struct *registers, uint64_t region)
 {
@@ -65,7 +73,7 @@ static struct call *under_way(struct calls *calls, uint64_t stack, uint64_t regi
 {
 	struct call *outer;
 	while ((outer = innermost(calls, region)) && outer->stack < stack)
-		drop_from(calls, (size_t)(outer - calls->items), ret);
+		drop_one(calls, (size_t)(outer - calls->items), ret);
 	return outer;
 }
 
@@ -85,7 +93,7 @@ void calls_enter(struct calls *calls, const struct allocator_function *function,
 			*outer = call;
 			return;
 		}
-		drop_from(calls, (size_t)(outer - calls->items), ret);
+		drop_one(calls, (size_t)(outer - calls->items), ret);
 	}
 	if (function->role == ALLOCATOR_RELEASE) {
 		add_event(ret, EVENT_RELEASE, call.old_address, (target_addr){0}, 0);
@@ -129,10 +137,10 @@ void calls_exit(struct calls *calls, const struct user_regs_struct *registers, u
 	if (i == 0)
 		return;
 	struct call call = calls->items[i - 1];
-	drop_from(calls, i, ret);
-	calls->count = i - 1;
+	calls->items[i - 1].begun = false;
+	drop_one(calls, i - 1, ret);
 	bool stores = call.function->result == ALLOCATOR_STORES_ADDRESS;
-	if (stores && registers->rax == 0) {
+	if (stores && (uint32_t)registers->rax == 0) {
 		ret->result_slot = call.result_slot;
 		add_event(ret, EVENT_CREATE, (target_addr){0}, (target_addr){0}, call.size_bytes);
 		ret->needs_site = true;
@@ -171,9 +179,28 @@ void calls_note(struct calls *calls, const struct allocator_function *function, 
 	push(calls, &call, ret);
 }
 
+struct call *calls_outer(struct calls *calls, uint64_t stack, uint64_t region)
+{
+	struct call *call = innermost(calls, region);
+	return call && call->stack > stack ? call : NULL;
+}
+
+struct call *calls_at(struct calls *calls, uint64_t stack, uint64_t region)
+{
+	struct call *call = innermost(calls, region);
+	return call && call->stack == stack ? call : NULL;
+}
+
+void calls_left(struct calls *calls, struct call *call, struct calls_outcome *ret)
+{
+	drop_one(calls, (size_t)(call - calls->items), ret);
+}
+
 void calls_stored(struct calls_outcome *outcome, target_addr address)
 {
-	outcome->events[outcome->event_count - 1].address = address;
+	struct event *event = &outcome->events[outcome->event_count - 1];
+	event->address = address;
+	event->kind = address.v ? EVENT_CREATE : EVENT_FAILED;
 	outcome->result_slot = (target_addr){0};
 }
 

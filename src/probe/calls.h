@@ -28,6 +28,7 @@ struct call {
 	uint64_t size_bytes;
 	target_addr old_address;
 	target_addr result_slot; /* ALLOCATOR_STORES_ADDRESS */
+	uint64_t return_address; /* what stood at `stack` at the entry, 0: not known */
 	bool begun;		 /* RESIZE_BEGIN was given out */
 };
 
@@ -79,6 +80,19 @@ void calls_exit_sized(struct calls *calls, const struct allocator_function *func
  */
 void calls_note(struct calls *calls, const struct allocator_function *function, uint64_t stack,
 		uint64_t region, uint64_t size_bytes, struct calls_outcome *ret);
+
+/*
+ * The call that makes whatever happens at stack an inner call, NULL if there is none. A thread that
+ * left it by longjmp may never come above its place again: whoever can read the stack compares the
+ * word at its `stack` with its return_address, and says calls_left where they differ.
+ */
+struct call *calls_outer(struct calls *calls, uint64_t stack, uint64_t region);
+
+/* The call that was entered with its return address at stack, NULL if it is not under way. */
+struct call *calls_at(struct calls *calls, uint64_t stack, uint64_t region);
+
+/* A call of calls will not end. Adds to what *ret holds already. */
+void calls_left(struct calls *calls, struct call *call, struct calls_outcome *ret);
 
 /* Completes the outcome of a function that stores its result: what the slot held. */
 void calls_stored(struct calls_outcome *outcome, target_addr address);

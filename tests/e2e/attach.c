@@ -73,6 +73,58 @@ START_TEST(detaching_leaves_nothing_behind)
 }
 END_TEST
 
+struct turns_wait {
+	struct storm *storm;
+	struct storm_counters start;
+	uint64_t enough;
+};
+
+static uint64_t sum_of_turns(const struct turns_wait *wait, uint64_t *least_ret)
+{
+	struct storm_counters now = storm_read(wait->storm);
+	uint64_t sum = 0;
+
+	*least_ret = UINT64_MAX;
+	for (int i = 0; i < wait->storm->threads; i++) {
+		uint64_t turns = now.of[i] - wait->start.of[i];
+
+		sum += turns;
+		*least_ret = turns < *least_ret ? turns : *least_ret;
+	}
+	return sum;
+}
+
+static bool has_turned_enough(const void *context)
+{
+	const struct turns_wait *wait = context;
+	uint64_t least;
+
+	return sum_of_turns(wait, &least) >= wait->enough;
+}
+
+/* A thread that calls the allocator often must not keep the tracer from all the others. */
+START_TEST(every_thread_gets_its_turn)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_storm_ struct storm storm = {0};
+	_cleanup_process_ struct process attach = {0};
+	uint64_t least;
+
+	scratch_make(&scratch);
+	storm_start(&scratch, 16, &storm);
+	tracealloc_start_attach(&scratch, NULL, storm.process.pid, &attach);
+	tracealloc_until_probed(&attach, storm.process.pid);
+	struct turns_wait wait = {&storm, storm_read(&storm), 32000};
+	process_until(has_turned_enough, &wait, "the target to work under the tracer");
+	uint64_t mean = sum_of_turns(&wait, &least) / 16;
+	ck_assert_msg(least >= mean / 10, "a thread had %ju turns, where %ju were the mean",
+		      (uintmax_t)least, (uintmax_t)mean);
+	process_signal(&attach, SIGINT);
+	ck_assert_int_gt(expect_good_attach(&scratch, &attach), 0);
+	storm_expect_good_end(&storm);
+}
+END_TEST
+
 START_TEST(the_duration_ends_an_attach)
 {
 	_cleanup_scratch_ struct scratch scratch = {0};
@@ -443,6 +495,7 @@ int main(void)
 	TCase *refusal_case = suite_case(suite, "refusals", 120);
 
 	tcase_add_test(cycle_case, detaching_leaves_nothing_behind);
+	tcase_add_test(cycle_case, every_thread_gets_its_turn);
 	tcase_add_test(cycle_case, the_duration_ends_an_attach);
 	tcase_add_loop_test(cycle_case, a_signal_at_any_moment_of_an_attach_ends_it_cleanly, 0, 4);
 	tcase_add_test(cycle_case, a_second_tracer_is_refused_and_disturbs_nothing);

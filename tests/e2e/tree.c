@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "lib/code.h"
+#include "lib/status.h"
 #include "lib/suite.h"
 #include "lib/tracealloc.h"
 
@@ -142,6 +144,25 @@ static bool orphan_has_ended(const void *context)
 	return strstr(said, "orphan ends") != NULL;
 }
 
+static bool orphan_has_spoken(const void *context)
+{
+	_cleanup_free_ char *said = process_output(context);
+	const char *at = strstr(said, "orphan ");
+
+	return at && strchr(at, '\n');
+}
+
+static void expect_clean_orphan(const struct process *run)
+{
+	pid_t orphan = 0;
+
+	process_until(orphan_has_spoken, run, "the orphan's pid");
+	_cleanup_free_ char *said = process_output(run);
+	ck_assert_int_eq(sscanf(strstr(said, "orphan "), "orphan %d", &orphan), 1);
+	status_until_untraced(orphan);
+	code_expect_clean(orphan);
+}
+
 /* A child that outlives the process it came from, followed or not. */
 START_TEST(an_orphan_ends_as_ever)
 {
@@ -154,6 +175,9 @@ START_TEST(an_orphan_ends_as_ever)
 	tracealloc_start_run(&scratch, ARGV("--follow", policies[_i]), ARGV(program, "orphan"),
 			     &run);
 	process_wait_output(&run, "parent ends");
+	/* Not followed, it has been let go by now, with the bytes of its files. */
+	if (_i == 1)
+		expect_clean_orphan(&run);
 	process_close_input(&run);
 	ck_assert_int_eq(process_wait(&run), 0);
 	process_until(orphan_has_ended, &run, "the orphan's last words");

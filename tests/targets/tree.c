@@ -229,6 +229,7 @@ static void run_orphan(void)
 		say("parent ends\n");
 		_exit(0);
 	}
+	say_number("orphan", getpid());
 	/* Until the test lets go of standard input. */
 	while (read(0, &byte, 1) > 0)
 		continue;

@@ -231,8 +231,8 @@ START_TEST(random_instructions_change_no_other_register_than_said)
 		printf("%zu instructions: %zu refused, %zu ran, %zu copies, %zu moved rsp\n",
 		       bench.runs, bench.refused, bench.finished, bench.copies,
 		       bench.moves_of_stack);
-	ck_assert_uint_gt(bench.finished, RANDOM_TRIES / 4);
-	ck_assert_uint_gt(bench.copies, 100);
+	ck_assert_uint_gt(bench.finished, RANDOM_TRIES / 8);
+	ck_assert_uint_gt(bench.copies, 20);
 	ck_assert_uint_gt(bench.moves_of_stack, 1000);
 	ck_assert_uint_lt(bench.refused, bench.runs / 10);
 }

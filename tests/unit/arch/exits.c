@@ -190,6 +190,31 @@ START_TEST(a_tail_call_through_the_plt_departs_where_it_jumps)
 }
 END_TEST
 
+START_TEST(a_block_that_ends_in_a_jump_through_a_slot_is_no_plt_entry)
+{
+	/* sub $8, %rsp; je 1f; nop; 1: add $8, %rsp; jmp *slot(%rip): at the je the stack is not
+	 * yet back */
+	struct flat flat = CODE(0x48, 0x83, 0xec, 0x08, 0x74, 0x01, 0x90, 0x48, 0x83, 0xc4, 0x08,
+				0xff, 0x25, 0x00, 0x10, 0x00, 0x00);
+	target_addr first = {0};
+	size_t handovers;
+	ck_assert_uint_eq(departures_of(flat, NULL, &first, &handovers), 1);
+	ck_assert_uint_eq(first.v, BASE + 11);
+}
+END_TEST
+
+START_TEST(a_jump_to_a_probed_function_that_is_a_plt_entry_is_a_handover)
+{
+	/* jmp 1f; nop * 10; 1: jmp *slot(%rip) */
+	struct flat flat = CODE(0xeb, 0x0a, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90,
+				0x90, 0xff, 0x25, 0x00, 0x10, 0x00, 0x00);
+	target_addr first = {0};
+	size_t handovers;
+	ck_assert_uint_eq(departures_of(flat, accepts_12, &first, &handovers), 0);
+	ck_assert_uint_eq(handovers, 1);
+}
+END_TEST
+
 START_TEST(a_jump_that_stop_at_accepts_is_a_handover)
 {
 	/* je 2f; js 2f; jmp 3f; 2: ret; 3: ret */
@@ -277,6 +302,8 @@ int main(void)
 	tcase_add_test(tests, a_recursion_is_a_call_and_a_call_into_the_function_is_refused);
 	tcase_add_test(tests, a_jump_through_a_slot_is_a_departure_and_not_followed);
 	tcase_add_test(tests, a_tail_call_through_the_plt_departs_where_it_jumps);
+	tcase_add_test(tests, a_block_that_ends_in_a_jump_through_a_slot_is_no_plt_entry);
+	tcase_add_test(tests, a_jump_to_a_probed_function_that_is_a_plt_entry_is_a_handover);
 	tcase_add_test(tests, a_jump_that_stop_at_accepts_is_a_handover);
 	tcase_add_test(tests, falling_into_a_probed_function_is_a_handover);
 	tcase_add_test(tests, a_jump_back_to_the_probed_entry_is_a_handover);

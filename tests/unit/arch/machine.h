@@ -2,7 +2,7 @@
 /*
  * Runs a few bytes of machine code on a known state and says what became of it: every general
  * register, flags, x87/SSE state, the memory it was given and the place where control went, faults
- * included. Included by one test, which is the only user; one thread.
+ * included. Included once by a test program; one thread.
  *
  * The arena is a reservation without access, in which lie, far apart but within reach of 32 bits: a
  * code page (the site), two slot pages, a page of landing pads, data and a stack. Code pages are

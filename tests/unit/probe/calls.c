@@ -399,6 +399,96 @@ START_TEST(an_abandoned_thread_cancels_what_it_had_begun)
 }
 END_TEST
 
+START_TEST(a_call_seen_at_its_exit_alone_counts_there)
+{
+	struct calls calls = {.count = 0};
+	check_only(leave_sized(&calls, &malloc_row, MAIN, 33, BLOCK), EVENT_CREATE, BLOCK, 0, 33);
+	check_only(leave_sized(&calls, &malloc_row, MAIN, 34, 0), EVENT_FAILED, 0, 0, 34);
+	check_counted(&calls, MAIN - 64);
+}
+END_TEST
+
+START_TEST(a_call_seen_at_its_exit_alone_is_hidden_inside_another)
+{
+	struct calls calls = {.count = 0};
+	check_silent(enter(&calls, &calloc_row, MAIN, ARGUMENTS(3, 11)));
+	check_silent(leave_sized(&calls, &malloc_row, MAIN - 48, 33, BLOCK));
+	check_only(leave(&calls, MAIN, BLOCK), EVENT_CREATE, BLOCK, 0, 33);
+	check_only(leave_sized(&calls, &malloc_row, MAIN - 48, 33, OTHER), EVENT_CREATE, OTHER, 0,
+		   33);
+}
+END_TEST
+
+START_TEST(a_call_that_jumps_into_one_seen_at_its_exit_alone_counts_once)
+{
+	struct calls calls = {.count = 0};
+	check_silent(enter(&calls, &memalign_row, MAIN, ARGUMENTS(16, 33)));
+	check_only(leave_sized(&calls, &malloc_row, MAIN, 33, BLOCK), EVENT_CREATE, BLOCK, 0, 33);
+	check_silent(leave(&calls, MAIN, BLOCK));
+	ck_assert_uint_eq(calls.count, 0);
+}
+END_TEST
+
+START_TEST(a_resize_left_by_longjmp_is_cancelled_by_the_next_exit_without_entry)
+{
+	struct calls calls = {.count = 0};
+	check_only(enter(&calls, &realloc_row, MAIN, ARGUMENTS(BLOCK, 80)), EVENT_RESIZE_BEGIN, 0,
+		   BLOCK, 0);
+	struct calls_outcome outcome = leave_sized(&calls, &malloc_row, MAIN + 8, 5, OTHER);
+	check_cancelled(outcome, BLOCK);
+	check_event(outcome, EVENT_CREATE, OTHER, 0, 5);
+	ck_assert_uint_eq(calls.count, 0);
+}
+END_TEST
+
+START_TEST(a_noted_size_outlives_its_register)
+{
+	struct calls calls = {.count = 0};
+	check_silent(note(&calls, &malloc_row, MAIN, 33));
+	/* A loop may pass the place of the note again. */
+	check_silent(note(&calls, &malloc_row, MAIN, 7777));
+	check_silent(enter(&calls, &free_row, MAIN - 48, ARGUMENTS(OTHER)));
+	check_silent(leave_sized(&calls, &malloc_row, MAIN - 48, 5, OTHER));
+	check_only(leave_sized(&calls, &malloc_row, MAIN, 9999, BLOCK), EVENT_CREATE, BLOCK, 0, 33);
+	check_silent(note(&calls, &malloc_row, MAIN, 34));
+	check_only(leave(&calls, MAIN, 0), EVENT_FAILED, 0, 0, 34);
+	ck_assert_uint_eq(calls.count, 0);
+}
+END_TEST
+
+START_TEST(a_note_inside_another_call_is_not_taken)
+{
+	struct calls calls = {.count = 0};
+	check_silent(enter(&calls, &calloc_row, MAIN, ARGUMENTS(3, 11)));
+	check_silent(note(&calls, &malloc_row, MAIN - 48, 34));
+	check_silent(leave_sized(&calls, &malloc_row, MAIN - 48, 34, BLOCK));
+	check_only(leave(&calls, MAIN, BLOCK), EVENT_CREATE, BLOCK, 0, 33);
+}
+END_TEST
+
+START_TEST(a_note_above_a_call_cancels_what_that_had_begun)
+{
+	struct calls calls = {.count = 0};
+	check_only(enter(&calls, &realloc_row, MAIN, ARGUMENTS(BLOCK, 80)), EVENT_RESIZE_BEGIN, 0,
+		   BLOCK, 0);
+	struct calls_outcome outcome = note(&calls, &malloc_row, MAIN + 8, 5);
+	check_cancelled(outcome, BLOCK);
+	ck_assert_uint_eq(outcome.event_count, 0);
+	check_only(leave_sized(&calls, &malloc_row, MAIN + 8, 6, OTHER), EVENT_CREATE, OTHER, 0, 5);
+}
+END_TEST
+
+START_TEST(an_exit_without_entry_concerns_its_own_stack_alone)
+{
+	struct calls calls = {.count = 0};
+	check_silent(note(&calls, &malloc_row, MAIN, 1));
+	check_only(enter(&calls, &realloc_row, HANDLER, ARGUMENTS(BLOCK, 2)), EVENT_RESIZE_BEGIN, 0,
+		   BLOCK, 0);
+	check_only(leave_sized(&calls, &malloc_row, MAIN, 3, OTHER), EVENT_CREATE, OTHER, 0, 1);
+	check_only(leave(&calls, HANDLER, BLOCK), EVENT_RESIZE_END, BLOCK, BLOCK, 2);
+}
+END_TEST
+
 static TCase *single_calls(void)
 {
 	TCase *tests = tcase_create("calls");
@@ -441,11 +531,26 @@ static TCase *calls_among_calls(void)
 	return tests;
 }
 
+static TCase *calls_without_entry(void)
+{
+	TCase *tests = tcase_create("calls without entry");
+	tcase_add_test(tests, a_call_seen_at_its_exit_alone_counts_there);
+	tcase_add_test(tests, a_call_seen_at_its_exit_alone_is_hidden_inside_another);
+	tcase_add_test(tests, a_call_that_jumps_into_one_seen_at_its_exit_alone_counts_once);
+	tcase_add_test(tests, a_resize_left_by_longjmp_is_cancelled_by_the_next_exit_without_entry);
+	tcase_add_test(tests, a_noted_size_outlives_its_register);
+	tcase_add_test(tests, a_note_inside_another_call_is_not_taken);
+	tcase_add_test(tests, a_note_above_a_call_cancels_what_that_had_begun);
+	tcase_add_test(tests, an_exit_without_entry_concerns_its_own_stack_alone);
+	return tests;
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("calls");
 	suite_add_tcase(suite, single_calls());
 	suite_add_tcase(suite, calls_among_calls());
+	suite_add_tcase(suite, calls_without_entry());
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
 	int failed = srunner_ntests_failed(runner);

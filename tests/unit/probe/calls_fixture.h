@@ -85,6 +85,30 @@ static inline struct calls_outcome leave(struct calls *calls, uint64_t place, ui
 	return outcome;
 }
 
+/* The exit of a function that has no probe at its entry. */
+static inline struct calls_outcome leave_sized(struct calls *calls,
+					       const struct allocator_function *function,
+					       uint64_t place, uint64_t size_bytes, uint64_t result)
+{
+	struct user_regs_struct registers = {.rsp = place, .rax = result, .rdi = 0xdead};
+	struct calls_outcome outcome;
+	memset(&outcome, 0xa5, sizeof outcome);
+	calls_exit_sized(calls, function, &registers, place, region_of(place), size_bytes,
+			 &outcome);
+	return outcome;
+}
+
+/* The last moment at which the size of such a call can be read. */
+static inline struct calls_outcome note(struct calls *calls,
+					const struct allocator_function *function, uint64_t place,
+					uint64_t size_bytes)
+{
+	struct calls_outcome outcome;
+	memset(&outcome, 0xa5, sizeof outcome);
+	calls_note(calls, function, place, region_of(place), size_bytes, &outcome);
+	return outcome;
+}
+
 static inline void check_silent(struct calls_outcome outcome)
 {
 	ck_assert_uint_eq(outcome.event_count, 0);

@@ -18,13 +18,15 @@ struct stack_oracle {
 	Dwfl *dwfl; /* NULL: closed */
 };
 
+/*
+ * interrupted: pc is an instruction yet to run (the first frame, or one that a signal came upon)
+ * and no return address. file: where that code is, NULL: in none; address: pc as the file states
+ * it. The file's name is owned by the oracle, valid until the next walk.
+ */
 struct stack_oracle_frame {
 	uint64_t pc;
-	/* pc is an instruction yet to run (the first frame, or one that a signal has interrupted)
-	 * and not a return address. */
 	bool interrupted;
-	/* Where the instruction is, or the call before a return address: a file and the address in
-	 * it; file NULL: none. Owned by the oracle, valid until the next walk. */
+	bool trampoline; /* where a signal handler returns to */
 	const char *file;
 	uint64_t address;
 };

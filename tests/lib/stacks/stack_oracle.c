@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lib/stack_oracle.h"
+#include "lib/stacks/stack_oracle.h"
 
 #include <check.h>
 
@@ -36,12 +36,12 @@ void stack_oracle_close(struct stack_oracle *oracle)
 
 static void find_place(Dwfl *dwfl, struct stack_oracle_frame *frame)
 {
-	uint64_t inside = frame->interrupted ? frame->pc : frame->pc - 1;
-	Dwfl_Module *module = dwfl_addrmodule(dwfl, inside);
+	/* A call may be the last instruction of its file. */
+	Dwfl_Module *module = dwfl_addrmodule(dwfl, frame->interrupted ? frame->pc : frame->pc - 1);
 	GElf_Addr bias;
 
 	if (module && dwfl_module_getelf(module, &bias)) {
-		frame->address = inside - bias;
+		frame->address = frame->pc - bias;
 		dwfl_module_info(module, NULL, NULL, NULL, NULL, NULL, &frame->file, NULL);
 	}
 }
@@ -51,15 +51,19 @@ static int add_frame(Dwfl_Frame *state, void *context)
 	struct stack_oracle_walk *walk = context;
 	struct stack_oracle_frame *frame = &walk->frames[walk->count];
 	Dwarf_Addr pc;
+	bool activation;
 
-	*frame = (struct stack_oracle_frame){0};
 	if (walk->count == STACK_ORACLE_FRAMES_MAX)
 		ck_abort_msg("a stack of more than %d frames", STACK_ORACLE_FRAMES_MAX);
-	if (!dwfl_frame_pc(state, &pc, &frame->interrupted)) {
+	if (!dwfl_frame_pc(state, &pc, &activation)) {
 		walk->failure = dwfl_errmsg(-1);
 		return DWARF_CB_ABORT;
 	}
-	frame->pc = pc;
+	/* libdwfl calls both a signal's trampoline and what the signal came upon activations. */
+	bool after_trampoline = walk->count > 0 && frame[-1].trampoline;
+	bool interrupted = activation && (walk->count == 0 || after_trampoline);
+	*frame = (struct stack_oracle_frame){
+		.pc = pc, .interrupted = interrupted, .trampoline = activation && !interrupted};
 	find_place(dwfl_thread_dwfl(dwfl_frame_thread(state)), frame);
 	walk->count++;
 	return DWARF_CB_OK;

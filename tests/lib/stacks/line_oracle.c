@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lib/line_oracle.h"
+#include "lib/stacks/line_oracle.h"
 
 #include <check.h>
 #include <stdlib.h>
