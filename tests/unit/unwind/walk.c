@@ -278,7 +278,7 @@ START_TEST(an_implausible_frame_pointer_is_not_followed)
 	fixture.stack[5] = in(UNKNOWN);
 	fixture.stack[1] = in(BY_SP);
 	const uint64_t pointers[] = {
-		0,	  slot(0),	  STACK_LOW - 8, STACK_HIGH,
+		1,	  slot(0),	  STACK_LOW - 8, STACK_HIGH,
 		slot(10), STACK_HIGH - 8, slot(10) + 4,	 UINT64_MAX - 7,
 	};
 	/* word 11 holds no address of code */
@@ -287,6 +287,57 @@ START_TEST(an_implausible_frame_pointer_is_not_followed)
 		ck_assert_int_eq(walk_bp(&fixture, 5, pointers[i], FRAMES_MAX), UNWIND_STOP_LOST);
 		CHECK_FRAMES(&fixture, in(UNKNOWN));
 	}
+}
+END_TEST
+
+START_TEST(a_frame_pointer_of_zero_marks_the_outermost_frame)
+{
+	struct fixture fixture;
+	setup(&fixture);
+	fixture.stack[5] = in(UNKNOWN);
+	ck_assert_int_eq(walk_bp(&fixture, 5, 0, FRAMES_MAX), UNWIND_STOP_END);
+	CHECK_FRAMES(&fixture, in(UNKNOWN));
+}
+END_TEST
+
+static enum unwind_stop walk_lost_bp(struct fixture *fixture, size_t index, uint64_t bp)
+{
+	struct unwind_registers registers = {.sp = slot(index), .bp = bp, .bp_lost = true};
+	return unwind_walk(&fixture->space, &fixture->memory, registers, fixture->frames,
+			   FRAMES_MAX, &fixture->count);
+}
+
+START_TEST(a_frame_pointer_that_was_lost_before_the_walk_is_not_believed)
+{
+	struct fixture fixture;
+	setup(&fixture);
+	fixture.stack[5] = in(UNKNOWN);
+	fixture.stack[10] = slot(20);
+	fixture.stack[11] = in(OUTERMOST);
+	ck_assert_int_eq(walk_lost_bp(&fixture, 5, slot(10)), UNWIND_STOP_LOST);
+	CHECK_FRAMES(&fixture, in(UNKNOWN));
+	ck_assert_int_eq(walk_lost_bp(&fixture, 5, 0), UNWIND_STOP_LOST);
+}
+END_TEST
+
+START_TEST(the_callers_frame_pointer_is_found_from_the_middle_of_a_function)
+{
+	struct fixture fixture;
+	uint64_t bp = 0;
+	setup(&fixture);
+	fixture.stack[12] = 0xb9b9; /* CFA is slot 14: rsp + 32, rbp saved at CFA - 16 */
+	struct unwind_registers inside = {.pc = in(SAVES_BP), .sp = slot(10), .bp = 0x4242};
+	ck_assert(unwind_caller_bp(&fixture.space, &fixture.memory, inside, slot(14), &bp));
+	ck_assert_uint_eq(bp, 0xb9b9);
+	inside.pc = in(BY_SP); /* rsp + 24, rbp untouched */
+	ck_assert(unwind_caller_bp(&fixture.space, &fixture.memory, inside, slot(13), &bp));
+	ck_assert_uint_eq(bp, 0x4242);
+	/* A table that knows of another frame, of none, or that rbp is lost, says nothing. */
+	ck_assert(!unwind_caller_bp(&fixture.space, &fixture.memory, inside, slot(14), &bp));
+	inside.pc = in(UNKNOWN);
+	ck_assert(!unwind_caller_bp(&fixture.space, &fixture.memory, inside, slot(13), &bp));
+	inside.pc = in(LOSES_BP);
+	ck_assert(!unwind_caller_bp(&fixture.space, &fixture.memory, inside, slot(12), &bp));
 }
 END_TEST
 
@@ -444,6 +495,9 @@ static Suite *make_suite(void)
 	TCase *fallback = tcase_create("without rules");
 	tcase_add_test(fallback, without_a_rule_a_plausible_frame_pointer_is_followed);
 	tcase_add_test(fallback, an_implausible_frame_pointer_is_not_followed);
+	tcase_add_test(fallback, the_callers_frame_pointer_is_found_from_the_middle_of_a_function);
+	tcase_add_test(fallback, a_frame_pointer_of_zero_marks_the_outermost_frame);
+	tcase_add_test(fallback, a_frame_pointer_that_was_lost_before_the_walk_is_not_believed);
 	tcase_add_test(fallback, a_lost_frame_pointer_is_not_believed_until_it_is_restored);
 	suite_add_tcase(suite, fallback);
 	TCase *hostile = tcase_create("broken stacks");
