@@ -170,6 +170,14 @@ struct error *probe_set_add_slack(struct probe_set *set, target_addr owner, targ
 	return NULL;
 }
 
+/* Whether our int3 is there no more. A program may have moved its text without unmapping it. */
+static bool has_gone(const struct probe_set *set, const struct site *site)
+{
+	uint8_t byte = 0;
+	return target_read_some(set->space, site->address, &byte, 1) != 1 ||
+	       byte != CODE_BREAKPOINT;
+}
+
 void probe_set_forget(struct probe_set *set, target_addr start, target_addr end)
 {
 	bool found;
@@ -178,7 +186,8 @@ void probe_set_forget(struct probe_set *set, target_addr start, target_addr end)
 		size_t cursor = 0;
 		struct map_entry *entry;
 		while (!found && (entry = map_next(&set->sites, &cursor)))
-			found = entry->key >= start.v && entry->key < end.v;
+			found = entry->key >= start.v && entry->key < end.v &&
+				has_gone(set, entry->value);
 		if (found)
 			free(map_remove(&set->sites, entry->key));
 	} while (found);

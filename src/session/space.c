@@ -118,7 +118,9 @@ void space_probes_deinit(struct space_probes *probes)
 static bool is_listed(const struct session_space *space, const struct allocator_function *function,
 		      image_id module, bool placed)
 {
-	for (size_t i = 0; i < space->probe_list->count; i++) {
+	enum { LOOK_BACK = 256 }; /* in a tree of thousands of processes the list is long */
+	size_t count = space->probe_list->count;
+	for (size_t i = count > LOOK_BACK ? count - LOOK_BACK : 0; i < count; i++) {
 		const struct space_probe *probe = &space->probe_list->items[i];
 		if (probe->pid == space->target->pid && probe->function == function->name &&
 		    probe->module.v == module.v && probe->placed == placed)

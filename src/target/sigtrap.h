@@ -27,9 +27,10 @@ void sigtrap_learn_thread(struct target_thread *thread);
 void sigtrap_inherit(struct target_process *process, const struct target_process *parent);
 
 /*
- * If a process just attached to handles SIGTRAP, and a thread of it blocks SIGTRAP: reads how it does,
- * by a system call made in one of its threads, which is stopped for it. Must come before the first
- * int3; in all other cases the first hit will do. A process that does not let us is left as it is.
+ * If a process just attached to handles SIGTRAP, and a thread of it blocks SIGTRAP: reads how it
+ * does, by a system call made in one of its threads, which is stopped for it. Must come before the
+ * first int3; in all other cases the first hit will do. A process that does not let us is left as
+ * it is.
  */
 struct error *sigtrap_learn_action(struct target *target, struct target_process *process);
 

@@ -158,7 +158,7 @@ static void take_stack(struct tracer *tracer, struct target_thread *thread,
 
 static bool is_wanted(struct tracer *tracer, const struct calls_outcome *outcome)
 {
-	const struct subject *subject = tracer->subject;
+	const struct comparison_subject *subject = tracer->subject;
 
 	if (!outcome->needs_site || tracer->comparison->stacks.stacks == subject->stacks ||
 	    (subject->size_bytes &&
