@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Small functions written down byte by byte, each showing one rule of where an argument survives;
- * bytes that nobody meant as code; and jumps from elsewhere.
+ * Small functions written down byte by byte, each showing one rule of where an argument survives,
+ * and bytes that nobody meant as code.
  */
 #include <check.h>
 #include <stdlib.h>
@@ -18,8 +18,6 @@ enum {
 	RSI = 6,
 	RDI = 7,
 	HOSTILE_STRINGS = 200000,
-	RANDOM_TEXTS = 2000,
-	TEXT_BYTES = 400,
 };
 
 #define CODE(...)                                                                                  \
@@ -725,171 +723,6 @@ START_TEST(code_without_end_is_given_up)
 }
 END_TEST
 
-struct known {
-	uint64_t jump; /* accepted, 0: none */
-	uint64_t asked;
-};
-
-static bool is_known(void *context, target_addr jump)
-{
-	struct known *known = context;
-	known->asked = jump.v;
-	return known->jump == jump.v;
-}
-
-enum { FUNCTION_START = 0x2080, FUNCTION_END = 0x20a0, TEXT_START = 0x2000 };
-
-/* Whether a jump of those bytes whose distance field is count wide, at `at`, to `target`, is seen.
- */
-static bool is_seen(const uint8_t *opcode, size_t count, size_t width, uint64_t at, uint64_t target)
-{
-	uint8_t text[0x140];
-	memset(text, 0x90, sizeof text);
-	int64_t distance = (int64_t)(target - (at + count + width));
-	memcpy(text + (at - TEXT_START), opcode, count);
-	memcpy(text + (at - TEXT_START) + count, &distance, width);
-	struct known known = {0};
-	bool seen = survival_is_entered_elsewhere(text, sizeof text, (target_addr){TEXT_START},
-						  (target_addr){FUNCTION_START},
-						  (target_addr){FUNCTION_END}, is_known, &known);
-	ck_assert_uint_eq(known.asked, seen ? at : 0);
-	known.jump = at;
-	ck_assert(!survival_is_entered_elsewhere(text, sizeof text, (target_addr){TEXT_START},
-						 (target_addr){FUNCTION_START},
-						 (target_addr){FUNCTION_END}, is_known, &known));
-	return seen;
-}
-
-static void check_encoding(const uint8_t *opcode, size_t count, size_t width)
-{
-	const uint64_t places[] = {TEXT_START + 8, FUNCTION_START - 8, FUNCTION_END,
-				   FUNCTION_END + 0x20};
-	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-		if (width == 1 && places[i] == TEXT_START + 8)
-			continue;
-		ck_assert(!is_seen(opcode, count, width, places[i], FUNCTION_START));
-		ck_assert(is_seen(opcode, count, width, places[i], FUNCTION_START + 1));
-		ck_assert(is_seen(opcode, count, width, places[i], FUNCTION_END - 1));
-		ck_assert(!is_seen(opcode, count, width, places[i], FUNCTION_END));
-	}
-	/* Its own jumps are looked at by survival_find. */
-	ck_assert(!is_seen(opcode, count, width, FUNCTION_START, FUNCTION_START + 16));
-	ck_assert(!is_seen(opcode, count, width, FUNCTION_END - 8, FUNCTION_START + 16));
-}
-
-START_TEST(every_encoding_of_a_direct_jump_or_call_from_elsewhere_is_seen)
-{
-	for (int low = 0; low < 16; low++) {
-		check_encoding((const uint8_t[]){(uint8_t)(0x70 + low)}, 1, 1);
-		check_encoding((const uint8_t[]){0x0f, (uint8_t)(0x80 + low)}, 2, 4);
-	}
-	for (int low = 0; low < 4; low++)
-		check_encoding((const uint8_t[]){(uint8_t)(0xe0 + low)}, 1, 1);
-	check_encoding((const uint8_t[]){0xeb}, 1, 1);
-	check_encoding((const uint8_t[]){0xe8}, 1, 4);
-	check_encoding((const uint8_t[]){0xe9}, 1, 4);
-	check_encoding((const uint8_t[]){0xc7, 0xf8}, 2, 4);
-	/* What is none. */
-	ck_assert(!is_seen((const uint8_t[]){0xea}, 1, 4, TEXT_START + 8, FUNCTION_START + 4));
-	ck_assert(
-		!is_seen((const uint8_t[]){0x0f, 0x90}, 2, 4, TEXT_START + 8, FUNCTION_START + 4));
-	ck_assert(!is_seen((const uint8_t[]){0xe4}, 1, 1, FUNCTION_END, FUNCTION_START + 4));
-}
-END_TEST
-
-START_TEST(a_jump_that_the_text_cuts_off_is_none)
-{
-	const uint8_t near[] = {0x90, 0xe9, 0x10, 0x00, 0x00, 0x00}, short_[] = {0x90, 0xeb, 0x10};
-	const uint8_t wide[] = {0x90, 0x0f, 0x84, 0x10, 0x00, 0x00, 0x00};
-	target_addr start = {BASE + 8}, end = {BASE + 100};
-	for (size_t left_out = 0; left_out < 2; left_out++) {
-		struct known known = {0};
-		ck_assert(survival_is_entered_elsewhere(near, sizeof near - left_out,
-							(target_addr){BASE}, start, end, is_known,
-							&known) == !left_out);
-		ck_assert(survival_is_entered_elsewhere(wide, sizeof wide - left_out,
-							(target_addr){BASE}, start, end, is_known,
-							&known) == !left_out);
-		ck_assert(survival_is_entered_elsewhere(short_, sizeof short_ - left_out,
-							(target_addr){BASE}, start, end, is_known,
-							&known) == !left_out);
-	}
-	struct known known = {0};
-	ck_assert(!survival_is_entered_elsewhere(near, 0, (target_addr){BASE}, start, end, is_known,
-						 &known));
-}
-END_TEST
-
-/* Every encoding as a row: the opcode, which bits of its last byte count, and the distance's width.
- */
-static const struct row {
-	uint8_t opcode[2], mask;
-	size_t count, width;
-} rows[] = {
-	{{0xe8}, 0xff, 1, 4},	    {{0xe9}, 0xff, 1, 4}, {{0xeb}, 0xff, 1, 1},
-	{{0x70}, 0xf0, 1, 1},	    {{0xe0}, 0xfc, 1, 1}, {{0x0f, 0x80}, 0xf0, 2, 4},
-	{{0xc7, 0xf8}, 0xff, 2, 4},
-};
-
-static size_t count_plainly(const uint8_t *text, size_t count, uint64_t base, uint64_t start,
-			    uint64_t end)
-{
-	size_t found = 0;
-	for (size_t at = 0; at < count; at++)
-		for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-			const struct row *row = &rows[i];
-			uint64_t address = base + at;
-			if (at + row->count + row->width > count ||
-			    (row->count == 2 && text[at] != row->opcode[0]) ||
-			    (text[at + row->count - 1] & row->mask) !=
-				    row->opcode[row->count - 1] ||
-			    (address >= start && address < end))
-				continue;
-			int32_t wide;
-			memcpy(&wide, text + at + row->count, row->width == 4 ? 4 : 0);
-			int64_t distance = row->width == 4 ? wide : (int8_t)text[at + row->count];
-			uint64_t target = address + row->count + row->width + (uint64_t)distance;
-			found += target > start && target < end;
-		}
-	return found;
-}
-
-static bool count_known(void *context, target_addr jump)
-{
-	(void)jump;
-	++*(size_t *)context;
-	return true;
-}
-
-START_TEST(the_jumps_of_random_text_are_those_a_table_finds)
-{
-	uint64_t seed = 0x5deece66du;
-	size_t all = 0;
-	for (int i = 0; i < RANDOM_TEXTS; i++) {
-		_cleanup_free_ uint8_t *text = malloc(TEXT_BYTES);
-		ck_assert_ptr_nonnull(text);
-		static const uint8_t likely[] = {0xe8, 0xe9, 0xeb, 0x74, 0xe2, 0x0f, 0x85, 0xc7,
-						 0xf8, 0x00, 0x00, 0x00, 0xff, 0xff, 0x20, 0xc0};
-		for (size_t j = 0; j < TEXT_BYTES; j++) {
-			uint64_t word = random_word(&seed);
-			text[j] = word & 1 ? (uint8_t)(word >> 8)
-					   : likely[(word >> 8) % sizeof likely];
-		}
-		uint64_t base = i % 2 ? 0x400000 : UINT64_MAX - TEXT_BYTES / 2;
-		uint64_t start = base + 150, end = start + 1 + random_word(&seed) % 60;
-		if (end < start)
-			continue;
-		size_t asked = 0;
-		ck_assert(!survival_is_entered_elsewhere(text, TEXT_BYTES, (target_addr){base},
-							 (target_addr){start}, (target_addr){end},
-							 count_known, &asked));
-		ck_assert_uint_eq(asked, count_plainly(text, TEXT_BYTES, base, start, end));
-		all += asked;
-	}
-	ck_assert_uint_gt(all, RANDOM_TEXTS);
-}
-END_TEST
-
 static void add_rules(TCase *tests)
 {
 	tcase_add_test(tests, the_six_arguments_come_in_the_registers_of_the_psabi);
@@ -939,9 +772,6 @@ int main(void)
 	add_refusals(tests);
 	tcase_add_test(tests, random_bytes_neither_crash_nor_hang);
 	tcase_add_test(tests, code_without_end_is_given_up);
-	tcase_add_test(tests, every_encoding_of_a_direct_jump_or_call_from_elsewhere_is_seen);
-	tcase_add_test(tests, a_jump_that_the_text_cuts_off_is_none);
-	tcase_add_test(tests, the_jumps_of_random_text_are_those_a_table_finds);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
