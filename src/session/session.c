@@ -82,6 +82,19 @@ static struct error *begin_run(struct tracing *tracing)
 	return err ? err : loop_handle(session, &event);
 }
 
+/* What failed because the target ended says so, whatever it stumbled over. */
+static struct error *blame_the_end(struct error *err, pid_t pid)
+{
+	struct proc_status status;
+	struct error *gone = err ? proc_status(pid, &status) : NULL;
+	bool ended = gone || (err && (status.state == 'Z' || status.state == 'X'));
+	error_free(gone);
+	if (!ended)
+		return err;
+	error_free(err);
+	return error_new(ERROR_NOT_FOUND, "process %d ended while we attached to it", pid);
+}
+
 static struct error *begin_attach(struct tracing *tracing)
 {
 	struct session *session = tracing->session;
@@ -122,7 +135,8 @@ static void *tracer_main(void *context)
 	sigaddset(&poke, POKE_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &poke, NULL);
 	session->started_ns = clock_now_ns();
-	tracing->error = tracing->argv ? begin_run(tracing) : begin_attach(tracing);
+	tracing->error = tracing->argv ? begin_run(tracing)
+				       : blame_the_end(begin_attach(tracing), session->root);
 	atomic_store(&session->begun_ns, clock_now_ns());
 	pthread_kill(tracing->main_thread, POKE_SIGNAL); /* its waiting counts from here */
 	if (!tracing->error)

@@ -29,6 +29,7 @@ void target_deinit(struct target *target)
 		}
 		free(process);
 	}
+	free(target->arrived);
 	map_deinit(&target->threads);
 	map_deinit(&target->processes);
 	tree_bury(target);

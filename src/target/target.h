@@ -6,6 +6,7 @@
  * what a probe or an allocator is; whoever drives it decides what a trap means.
  *
  * target.c: the object, its threads, processes and spaces.    wait.c: wait status to event.
+ * arrivals.c, tree.c, permission.c: private to this folder.
  * start.c, attach.c: the two beginnings.    detach.c: the one end.
  * memory.c: bytes of a space.    proc.c: what /proc says.    remote.c: system calls made inside.
  * sigtrap.c: keeps the target's SIGTRAP mask and disposition as they were.
@@ -122,6 +123,12 @@ struct target_statistics {
 	uint64_t stopped_ns; /* from the moment we learnt of a stop to the resume, summed */
 };
 
+/* A wait status that was taken from the kernel and not looked at yet. */
+struct target_arrival {
+	pid_t tid;
+	int status;
+};
+
 struct target {
 	struct map threads;   /* tid -> struct target_thread */
 	struct map processes; /* pid -> struct target_process */
@@ -135,6 +142,8 @@ struct target {
 	uint64_t gap_ns; /* running mean of the time between a resume and the next stop */
 	pid_t last_tid;
 	uint64_t last_resume_ns;
+	struct target_arrival *arrived; /* [arrived_first, arrived_count) are to be looked at */
+	size_t arrived_first, arrived_count, arrived_capacity;
 	struct target_thread *ready; /* adopted with a stop not looked at yet */
 	/* Freed only when the next event is asked for, so that its reader may look at them. */
 	struct target_process *dead_process;

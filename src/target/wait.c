@@ -1,11 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * From wait status to event (ptrace(2), "Stopped states" and the sections that follow).
- *
- * A stop costs mostly wake-ups, so the wait spins for a while before it sleeps: as long as stops
- * come closer together than a sleep and a wake-up take, spinning is cheaper for target and tracer.
- * Pinned to the target's CPU, spinning would keep the target from running: then it never spins.
- */
+/* From wait status to event (ptrace(2), "Stopped states" and the sections that follow). */
 #include <errno.h>
 #include <stdio.h>
 #include <sys/ptrace.h>
@@ -13,39 +7,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "target/arrivals.h"
 #include "target/proc.h"
 #include "target/sigtrap.h"
 #include "target/tree.h"
-
-enum {
-	SPIN_GAP_MAX_NS = 200000, /* beyond it a sleep costs less than the spinning */
-	SPIN_FLOOR_NS = 20000,
-	GAP_MEAN_SHIFT = 3, /* weight of a new gap: 1/8 */
-};
-
-static void learn_gap(struct target *target)
-{
-	uint64_t gap = clock_now_ns() - target->last_resume_ns;
-	if (gap > SPIN_GAP_MAX_NS * 4)
-		gap = SPIN_GAP_MAX_NS * 4;
-	target->gap_ns += (gap >> GAP_MEAN_SHIFT) - (target->gap_ns >> GAP_MEAN_SHIFT);
-}
-
-/* As waitpid(2), spinning first where stops have come fast. */
-static pid_t wait_any(struct target *target, int *status_ret)
-{
-	if (!target->pinned && target->gap_ns < SPIN_GAP_MAX_NS) {
-		uint64_t limit = target->last_resume_ns + target->gap_ns * 2 + SPIN_FLOOR_NS;
-		do {
-			pid_t tid = waitpid(-1, status_ret, __WALL | WNOHANG);
-			if (tid != 0)
-				return tid;
-			if (atomic_load_explicit(target->poke, memory_order_relaxed))
-				break;
-		} while (clock_now_ns() < limit);
-	}
-	return waitpid(-1, status_ret, __WALL);
-}
 
 static bool is_stop_signal(int signal)
 {
@@ -306,7 +271,7 @@ static bool stops_outstanding(const struct target *target)
 static pid_t wait_draining(struct target *target, int *status_ret)
 {
 	for (;;) {
-		pid_t tid = waitpid(-1, status_ret, __WALL | WNOHANG);
+		pid_t tid = arrivals_next(target, false, status_ret);
 		if (tid != 0)
 			return tid;
 		if (!stops_outstanding(target) || clock_now_ns() > target->drain_until_ns)
@@ -314,16 +279,6 @@ static pid_t wait_draining(struct target *target, int *status_ret)
 		struct timespec pause = {.tv_nsec = 50000};
 		nanosleep(&pause, NULL);
 	}
-}
-
-static pid_t wait_next(struct target *target, int *status_ret)
-{
-	if (target->draining)
-		return wait_draining(target, status_ret);
-	pid_t tid = wait_any(target, status_ret);
-	if (tid == target->last_tid)
-		learn_gap(target);
-	return tid;
 }
 
 struct error *target_next(struct target *target, struct target_event *ret)
@@ -340,7 +295,8 @@ struct error *target_next(struct target *target, struct target_event *ret)
 			ready->parked_status = 0;
 			err = on_stop(target, ready, status, &event, ret);
 		} else {
-			pid_t tid = wait_next(target, &status);
+			pid_t tid = target->draining ? wait_draining(target, &status)
+						     : arrivals_next(target, true, &status);
 			if (tid > 0)
 				err = on_status(target, tid, status, &event, ret);
 			else if (tid == 0)

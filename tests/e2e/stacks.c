@@ -176,10 +176,12 @@ START_TEST(python3_parses_deep_json)
 	_cleanup_scratch_ struct scratch scratch = {0};
 
 	scratch_make(&scratch);
-	_cleanup_free_ char *data = write_json(&scratch, scaled(60), 600);
+	_cleanup_free_ char *data = write_json(&scratch, scaled(20), 1500);
 	expect_true_stacks(&scratch, "python3", 547,
 			   ARGV("/usr/bin/python3", "-S", "-B", "-c",
-				"import json, sys; json.load(open(sys.argv[1]))", data));
+				"import json, sys; sys.setrecursionlimit(4000); "
+				"json.load(open(sys.argv[1]))",
+				data));
 }
 END_TEST
 

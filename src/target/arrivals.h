@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Private to src/target: wait statuses, in the order in which they arrived.
+ *
+ * waitpid(2) gives the first tracee of a list that has something to tell, so that a few threads
+ * that stop all the time would keep the others from ever being heard. Therefore everything that is
+ * there is taken at once and handed out in turn: a thread that is resumed stands behind all that
+ * had stopped before.
+ *
+ * A stop costs mostly wake-ups, so the wait spins for a while before it sleeps: as long as stops
+ * come closer together than a sleep and a wake-up take, spinning is cheaper for target and tracer.
+ * Pinned to the target's CPU, spinning would keep the target from running: then it never spins.
+ */
+#ifndef TARGET_ARRIVALS_H
+#define TARGET_ARRIVALS_H
+
+#include "target/target.h"
+
+/*
+ * The next status. Returns its tid; 0 when nothing is there and `wait` is false; -1 with errno as
+ * waitpid(2): EINTR when a signal came, ECHILD when there is nobody to wait for, ENOMEM.
+ */
+pid_t arrivals_next(struct target *target, bool wait, int *status_ret);
+
+#endif
