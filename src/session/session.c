@@ -82,12 +82,15 @@ static struct error *begin_run(struct tracing *tracing)
 	return err ? err : loop_handle(session, &event);
 }
 
-/* What failed because the target ended says so, whatever it stumbled over. */
-static struct error *blame_the_end(struct error *err, pid_t pid)
+/* What failed because the target, once seized, ended says so, whatever it stumbled over. */
+static struct error *blame_the_end(const struct session *session, struct error *err)
 {
 	struct proc_status status;
-	struct error *gone = err ? proc_status(pid, &status) : NULL;
-	bool ended = gone || (err && (status.state == 'Z' || status.state == 'X'));
+	pid_t pid = session->root;
+	if (!err || !session->target.processes.count)
+		return err;
+	struct error *gone = proc_status(pid, &status);
+	bool ended = gone || status.state == 'Z' || status.state == 'X';
 	error_free(gone);
 	if (!ended)
 		return err;
@@ -135,8 +138,8 @@ static void *tracer_main(void *context)
 	sigaddset(&poke, POKE_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &poke, NULL);
 	session->started_ns = clock_now_ns();
-	tracing->error = tracing->argv ? begin_run(tracing)
-				       : blame_the_end(begin_attach(tracing), session->root);
+	tracing->error =
+		tracing->argv ? begin_run(tracing) : blame_the_end(session, begin_attach(tracing));
 	atomic_store(&session->begun_ns, clock_now_ns());
 	pthread_kill(tracing->main_thread, POKE_SIGNAL); /* its waiting counts from here */
 	if (!tracing->error)
