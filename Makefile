@@ -124,8 +124,11 @@ $(O)/tests/bin/redis-server:
 check: unit-tests e2e-tests $(O)/tests/bin/redis-server
 	@scripts/run-tests $(O) $(UNIT_TESTS) $(E2E_TESTS)
 
-check-long: unit-tests e2e-tests $(O)/tests/bin/redis-server
+check-long: long-dependencies unit-tests e2e-tests $(O)/tests/bin/redis-server
 	@TRACEALLOC_LONG=1 TEST_TIMEOUT=14400 scripts/run-tests $(O) $(UNIT_TESTS) $(E2E_TESTS)
+
+long-dependencies:
+	@scripts/install-dependencies long
 
 # ---- what looks at the sources
 C_FILES = $(wildcard src/*/*.[ch] tests/*/*.[ch] tests/*/*.cc tests/*/*/*.[ch] tests/*/*/*.cc \
@@ -194,5 +197,5 @@ help:
 	@echo 'Variables: O=DIRECTORY (build), CC=clang, CFLAGS=..., WERROR=1, V=1 (whole commands),'
 	@echo 'SAN=address,undefined (sanitizers), CHECKS=2 (every internal check).'
 
-.PHONY: e2e-tests check check-long lint lint-layers lint-format lint-man lint-scripts warnings
+.PHONY: e2e-tests check check-long long-dependencies lint lint-layers lint-format lint-man lint-scripts warnings
 .PHONY: format demo bench install uninstall help

@@ -276,6 +276,27 @@ START_TEST(a_cxx_program_counts_words)
 }
 END_TEST
 
+/* rustc is too large a package for the short run to install: where it is, it is used. */
+START_TEST(a_rust_program_counts_words)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+
+	scratch_make(&scratch);
+	if (process_call(&scratch, "rustc", ARGV("sh", "-c", "command -v rustc")) != 0) {
+		suite_skip("no rustc: make check-long installs it");
+		return;
+	}
+	_cleanup_free_ char *source = suite_source("special/dictionary.rs");
+	_cleanup_free_ char *program = scratch_file(&scratch, "dictionary");
+	ck_assert_int_eq(
+		process_call(&scratch, "rustc",
+			     ARGV("rustc", "-C", "opt-level=2", "-g", "-o", program, source)),
+		0);
+	expect_valgrinds_figures(&scratch, "Rust",
+				 ARGV(program, suite_is_long() ? "600000" : "6000"));
+}
+END_TEST
+
 /*
  * The oracle of programs that do not make the same calls twice: a counter inside the same run,
  * which also shows that a preloaded allocator in front of the C library's counts once. `counted` is
@@ -361,6 +382,7 @@ int main(void)
 	tcase_add_test(valgrind_case, perl_fills_hashes);
 	tcase_add_test(valgrind_case, python3_parses_json);
 	tcase_add_test(valgrind_case, a_cxx_program_counts_words);
+	tcase_add_test(valgrind_case, a_rust_program_counts_words);
 	tcase_add_test(valgrind_case, gcc_compiles_a_file);
 	return suite_run(suite);
 }

@@ -176,7 +176,7 @@ START_TEST(python3_parses_deep_json)
 	_cleanup_scratch_ struct scratch scratch = {0};
 
 	scratch_make(&scratch);
-	_cleanup_free_ char *data = write_json(&scratch, scaled(20), 1500);
+	_cleanup_free_ char *data = write_json(&scratch, scaled(28), 1100);
 	expect_true_stacks(&scratch, "python3", 547,
 			   ARGV("/usr/bin/python3", "-S", "-B", "-c",
 				"import json, sys; sys.setrecursionlimit(4000); "
