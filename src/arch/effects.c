@@ -64,8 +64,7 @@ static void read_copy(const struct instruction *instruction, struct effects *ret
 	ret->copy_from = ret->copy_to = -1;
 	if (instruction->decoded.mnemonic != ZYDIS_MNEMONIC_MOV ||
 	    operands[0].type != ZYDIS_OPERAND_TYPE_REGISTER ||
-	    operands[1].type != ZYDIS_OPERAND_TYPE_REGISTER || operands[0].size != 64 ||
-	    operands[1].size != 64)
+	    operands[1].type != ZYDIS_OPERAND_TYPE_REGISTER || operands[0].size != 64)
 		return;
 	int to = register_number(operands[0].reg.value);
 	int from = register_number(operands[1].reg.value);

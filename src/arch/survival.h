@@ -35,7 +35,10 @@ struct survival_point {
 	uint32_t depth_bytes;	 /* rsp + this: where the return address stands */
 };
 
-/* Invariant: every path from the entry to a `ret` passes exactly one EXIT point, its last stop. */
+/*
+ * Invariant: every path from the entry to a `ret` passes exactly one EXIT point, its last stop.
+ * EXIT points stand before LOST points; addresses are distinct; there is at least one EXIT point.
+ */
 struct survival {
 	struct survival_point *points;
 	size_t count, capacity;

@@ -147,7 +147,7 @@ START_TEST(jq_filters_json)
 
 	scratch_make(&scratch);
 	_cleanup_free_ char *data = write_json(&scratch, scaled(700), 20);
-	expect_true_stacks(&scratch, "jq", 167, ARGV("jq", ".[1:] | map(.id) | add", data));
+	expect_true_stacks(&scratch, "jq", 139, ARGV("jq", ".[1:] | map(.id) | add", data));
 }
 END_TEST
 
@@ -177,7 +177,7 @@ START_TEST(python3_parses_deep_json)
 
 	scratch_make(&scratch);
 	_cleanup_free_ char *data = write_json(&scratch, scaled(28), 1100);
-	expect_true_stacks(&scratch, "python3", 547,
+	expect_true_stacks(&scratch, "python3", 467,
 			   ARGV("/usr/bin/python3", "-S", "-B", "-c",
 				"import json, sys; sys.setrecursionlimit(4000); "
 				"json.load(open(sys.argv[1]))",

@@ -280,6 +280,8 @@ START_TEST(the_exit_is_the_last_instruction_that_sees_the_argument_with_the_resu
 	/* call; ret: the call makes the result */
 	CHECK_POINTS(1, CODE(0xe8, 0x00, 0x10, 0x00, 0x00, 0xc3), LOST(0, RDI, 0),
 		     EXIT_UNREADABLE(5));
+	/* xor %edi, %edi; syscall; ret: the kernel makes the result */
+	CHECK_POINTS(1, CODE(0x31, 0xff, 0x0f, 0x05, 0xc3), LOST(0, RDI, 0), EXIT_UNREADABLE(4));
 	/* xor %edi, %edi; test; ret $8: one stop */
 	CHECK_POINTS(1, CODE(0x31, 0xff, 0x85, 0xc0, 0xc2, 0x08, 0x00), EXIT(0, 4, RDI, 0));
 }
@@ -632,6 +634,7 @@ static void check_invariants(const struct survival *survival, const struct flat 
 		ck_assert_uint_lt(point->register_number, 16);
 		ck_assert_uint_ne(point->register_number, 4);
 		ck_assert_ptr_eq(point_at(survival, point->address.v), point);
+		ck_assert(point->kind == SURVIVAL_LOST || exits == i);
 		exits += point->kind == SURVIVAL_EXIT;
 		if (point->kind == SURVIVAL_EXIT)
 			ck_assert(point->returns_at.v >= point->address.v &&
