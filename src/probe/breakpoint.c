@@ -86,8 +86,37 @@ static bool comes_from_probed(void *context, target_addr jump)
 	return set->original_reader.bounds(set, jump, &start, &end) && is_announced(set, start);
 }
 
-/* Nobody may come to an exit of the function without having entered it, or being known. */
-static struct error *check_entered_alone(struct probe_set *set, const struct probe_request *request)
+static bool refuse_all(void *context, target_addr jump)
+{
+	(void)context;
+	(void)jump;
+	return false;
+}
+
+/*
+ * Nobody may come to an exit of the function without having entered it, or being known; and nobody
+ * at all between an exit point and its `ret`.
+ */
+static bool is_entered_elsewhere(struct probe_set *set, const struct probe_request *request,
+				 const struct survival *survival, const uint8_t *text, size_t count,
+				 target_addr start, target_addr end)
+{
+	if (survival_is_entered_elsewhere(text, count, request->text_start, start, end,
+					  comes_from_probed, set))
+		return true;
+	for (size_t i = 0; i < survival->count; i++) {
+		const struct survival_point *point = &survival->points[i];
+		if (point->kind == SURVIVAL_EXIT &&
+		    survival_is_entered_elsewhere(text, count, request->text_start, point->address,
+						  target_addr_add(point->returns_at, 1), refuse_all,
+						  NULL))
+			return true;
+	}
+	return false;
+}
+
+static struct error *check_entered_alone(struct probe_set *set, const struct probe_request *request,
+					 const struct survival *survival)
 {
 	target_addr start, end;
 	size_t count = request->text_end.v - request->text_start.v;
@@ -99,19 +128,16 @@ static struct error *check_entered_alone(struct probe_set *set, const struct pro
 		return error_no_memory();
 	if (!set->original_reader.read(set, request->text_start, text, count))
 		return error_new(ERROR_UNSUPPORTED, "the text around it cannot be read");
-	if (survival_is_entered_elsewhere(text, count, request->text_start, start, end,
-					  comes_from_probed, set))
+	if (is_entered_elsewhere(set, request, survival, text, count, start, end))
 		return error_new(ERROR_UNSUPPORTED, "others jump into the middle of it");
 	return NULL;
 }
 
-static struct error *insert_point(struct probe_set *set, const struct probe_request *request,
-				  const struct survival_point *point)
+/* Makes the site of a point one; the sites are there already, so that nothing is left half done. */
+static struct error *mark_point(struct probe_set *set, const struct probe_request *request,
+				const struct survival_point *point)
 {
-	struct site *site;
-	struct error *err = ensure_site(set, point->address, &site);
-	if (err)
-		return err;
+	struct site *site = map_get(&set->sites, point->address.v);
 	site->exit = point->kind == SURVIVAL_EXIT ? SITE_SIZED_EXIT : SITE_SIZE_LOST;
 	site->function = request->function;
 	site->point = *point;
@@ -135,9 +161,12 @@ static struct error *insert_sized(struct probe_set *set, const struct probe_requ
 	struct error *err = survival_find(&set->original_reader, request->entry,
 					  function->size_argument, &survival);
 	if (!err)
-		err = check_entered_alone(set, request);
+		err = check_entered_alone(set, request, &survival);
+	struct site *site;
 	for (size_t i = 0; !err && i < survival.count; i++)
-		err = insert_point(set, request, &survival.points[i]);
+		err = ensure_site(set, survival.points[i].address, &site);
+	for (size_t i = 0; !err && i < survival.count; i++)
+		err = mark_point(set, request, &survival.points[i]);
 	/* What notes a size comes before what would miss it. */
 	for (size_t i = survival.count; !err && i-- > 0;)
 		err = arm(set, survival.points[i].address);
@@ -257,14 +286,44 @@ static struct error *enter(struct probe_set *set, const struct site *site,
 	return site->uses_return_sites ? insert_return_site(set, registers->rsp) : NULL;
 }
 
-static void sized(const struct site *site, const struct user_regs_struct *registers,
-		  struct probe_thread *state, uint64_t region, struct probe_hit *ret)
+/* A call noted at this place by one that was left by longjmp must not pass for the present one. */
+static void forget_stale(const struct probe_set *set, const struct site *site,
+			 struct probe_thread *state, uint64_t stack, uint64_t region,
+			 struct calls_outcome *ret)
+{
+	struct call *here = calls_at(&state->calls, stack, region);
+	if (!here)
+		return;
+	bool noted_again = site->exit == SITE_SIZE_LOST && here->function == site->function;
+	if (noted_again || (here->return_address && word_at(set, stack) != here->return_address))
+		calls_left(&state->calls, here, ret);
+}
+
+static void note_size(const struct probe_set *set, const struct site *site,
+		      struct probe_thread *state, uint64_t region, uint64_t size_bytes,
+		      struct probe_hit *ret)
+{
+	calls_note(&state->calls, site->function, ret->stack, region, size_bytes, &ret->outcome);
+	struct call *noted = calls_at(&state->calls, ret->stack, region);
+	if (noted && !noted->return_address)
+		noted->return_address = word_at(set, ret->stack);
+}
+
+/*
+ * `early`: the thread was there before the probes, and this is the first that we see of it. It may
+ * have passed the point where the size is lost unseen: a call that began before we did is not
+ * counted.
+ */
+static void sized(const struct probe_set *set, const struct site *site,
+		  const struct user_regs_struct *registers, struct probe_thread *state,
+		  uint64_t region, bool early, struct probe_hit *ret)
 {
 	const struct survival_point *point = &site->point;
 	uint64_t size_bytes = survival_register(registers, point->register_number);
 	if (site->exit == SITE_SIZE_LOST)
-		calls_note(&state->calls, site->function, ret->stack, region, size_bytes,
-			   &ret->outcome);
+		note_size(set, site, state, region, size_bytes, ret);
+	else if (early)
+		return;
 	else if (point->readable)
 		calls_exit_sized(&state->calls, site->function, registers, ret->stack, region,
 				 size_bytes, &ret->outcome);
@@ -274,7 +333,7 @@ static void sized(const struct site *site, const struct user_regs_struct *regist
 
 static struct error *leave(struct probe_set *set, const struct site *site,
 			   const struct user_regs_struct *registers, struct probe_thread *state,
-			   uint64_t region, struct probe_hit *ret)
+			   uint64_t region, bool early, struct probe_hit *ret)
 {
 	if (site->exit == SITE_DEPARTURE)
 		return insert_return_site(set, registers->rsp);
@@ -284,7 +343,8 @@ static struct error *leave(struct probe_set *set, const struct site *site,
 	case SITE_SIZE_LOST:
 		ret->stack = registers->rsp + site->point.depth_bytes;
 		forget_left(set, state, ret->stack, region, &left);
-		sized(site, registers, state, region, ret);
+		forget_stale(set, site, state, ret->stack, region, &left);
+		sized(set, site, registers, state, region, early, ret);
 		add_left(&ret->outcome, &left);
 		break;
 	case SITE_AFTER_RETURN:
@@ -329,11 +389,13 @@ static struct error *breakpoint_on_trap(struct probe_set *set, struct target_thr
 	ret->kind = PROBE_HIT_CALL;
 	ret->site = site->address;
 	ret->stack = registers->rsp;
+	bool early = thread->from_before && !state->seen;
+	state->seen = true;
 	bool replayed =
 		state->replay_site.v == site->address.v && state->replay_stack == registers->rsp;
 	state->replay_site = (target_addr){0};
 	if (!replayed && site->exit != SITE_NO_EXIT)
-		err = leave(set, site, registers, state, region, ret);
+		err = leave(set, site, registers, state, region, early, ret);
 	if (!replayed && !err && site->entry)
 		err = enter(set, site, registers, state, region, ret);
 	target_set_pc(thread, site->slot_address.v);

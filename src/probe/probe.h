@@ -52,6 +52,7 @@ struct probe_hit {
 /* What a thread remembers between hits. Zeroed for a new thread. */
 struct probe_thread {
 	struct calls calls;
+	bool seen; /* it has hit a probe before */
 	/*
 	 * A thread that took a signal before its relocated instruction ran was put back on the
 	 * site, and will hit it a second time for the same call.

@@ -38,7 +38,7 @@ static struct error *seize(struct target *target, struct target_process *process
 	struct error *err = tree_add_thread(target, tid, process, &thread);
 	if (err)
 		return err;
-	thread->born = true;
+	thread->born = thread->from_before = true;
 	*new_ret = true;
 	return NULL;
 }
@@ -91,7 +91,7 @@ struct error *target_attach(struct target *target, pid_t pid)
 		err = tree_add_thread(target, pid, process, &leader);
 		if (err)
 			return err;
-		leader->born = true;
+		leader->born = leader->from_before = true;
 	}
 	/* A thread may be born between the reading of /proc and the seizing of its creator. */
 	size_t quiet_passes = 0;

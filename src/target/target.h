@@ -77,6 +77,7 @@ struct target_thread {
 	enum target_thread_state state;
 	bool parked;
 	bool born;	   /* its first stop is over */
+	bool from_before;  /* it was running when we attached */
 	bool trap_pending; /* LISTENING with an int3's SIGTRAP still queued */
 	bool interrupted;  /* PTRACE_INTERRUPT was sent, its stop has not come */
 	int parked_status; /* a stop that came before the creator's event, else 0 */
