@@ -46,6 +46,16 @@ static bool read_word(void *context, uint64_t address, uint64_t *ret)
 	return true;
 }
 
+/* The stack that a signal interrupted, when its handler runs on one of its own. */
+static bool other_stack(void *context, uint64_t sp, uint64_t *low_ret, uint64_t *high_ret)
+{
+	struct window *window = context;
+	struct capture_bounds bounds = {0};
+	*high_ret = window->high = capture_region(window->space, &bounds, sp);
+	*low_ret = sp;
+	return *high_ret != 0;
+}
+
 void capture_stack(const struct target_space *space, const struct modules *modules,
 		   struct capture_bounds *bounds, const struct user_regs_struct *registers,
 		   target_addr pc, uint64_t stack, size_t depth, struct capture *ret)
@@ -58,7 +68,8 @@ void capture_stack(const struct target_space *space, const struct modules *modul
 	struct unwind_memory memory = {.read = read_word,
 				       .context = &window,
 				       .low = registers->rsp < stack ? registers->rsp : stack,
-				       .high = window.high};
+				       .high = window.high,
+				       .other_stack = other_stack};
 	struct unwind_space unwind = {modules->unwind, modules->count};
 	struct unwind_registers from = {.pc = pc.v, .sp = registers->rsp, .bp = registers->rbp};
 	/* In the middle of the function rbp may be its own; at its ends it is the caller's. */

@@ -14,11 +14,12 @@ enum {
 
 /*
  * Where the walk stands: in the frame whose code is around `inside`, with the registers that frame
- * had. Invariant: memory->low <= sp <= memory->high.
+ * had. Invariant: low <= sp <= high, the bounds of the stack it is on.
  */
 struct walk {
 	const struct unwind_space *space;
 	const struct unwind_memory *memory;
+	uint64_t low, high;
 	uint64_t next;	 /* what is stored: the return address, or a signal's pc + 1 */
 	uint64_t inside; /* next - 1: inside of the call */
 	uint64_t sp;
@@ -29,11 +30,10 @@ struct walk {
 
 static bool read_word(const struct walk *walk, uint64_t address, uint64_t *ret)
 {
-	const struct unwind_memory *memory = walk->memory;
-	if (address < memory->low || address > memory->high ||
-	    memory->high - address < WORD_BYTES || address % WORD_BYTES != 0)
+	if (address < walk->low || address > walk->high || walk->high - address < WORD_BYTES ||
+	    address % WORD_BYTES != 0)
 		return false;
-	return memory->read(memory->context, address, ret);
+	return walk->memory->read(walk->memory->context, address, ret);
 }
 
 static const struct unwind_module *find_module(const struct unwind_space *space, uint64_t pc)
@@ -83,6 +83,18 @@ static bool step_by_frame_pointer(struct walk *walk)
 	return true;
 }
 
+static bool change_stack(struct walk *walk, uint64_t sp)
+{
+	const struct unwind_memory *memory = walk->memory;
+	uint64_t low, high;
+	if (!memory->other_stack || !memory->other_stack(memory->context, sp, &low, &high) ||
+	    sp < low || sp > high)
+		return false;
+	walk->low = low;
+	walk->high = high;
+	return true;
+}
+
 static bool step_by_signal(struct walk *walk)
 {
 	uint64_t pc, sp, bp;
@@ -90,13 +102,14 @@ static bool step_by_signal(struct walk *walk)
 	    !read_word(walk, walk->sp + SIGNAL_SP_BYTES, &sp) ||
 	    !read_word(walk, walk->sp + SIGNAL_PC_BYTES, &pc))
 		return false;
-	if (sp < walk->memory->low || sp > walk->memory->high)
-		return false;
-	if (sp <= walk->sp) {
+	bool outside = sp < walk->low || sp > walk->high;
+	if (outside || sp <= walk->sp) {
 		if (walk->signal_moved)
 			return false;
 		walk->signal_moved = true;
 	}
+	if (outside && !change_stack(walk, sp))
+		return false;
 	enter(walk, pc + 1, sp);
 	walk->bp = bp;
 	walk->bp_known = true;
@@ -144,7 +157,7 @@ static bool restore_bp(struct walk *walk, const struct unwind_rule *rule, uint64
 static bool step_by_rule(struct walk *walk, const struct unwind_rule *rule)
 {
 	uint64_t cfa, next;
-	if (!find_cfa(walk, rule, &cfa) || cfa <= walk->sp || cfa > walk->memory->high ||
+	if (!find_cfa(walk, rule, &cfa) || cfa <= walk->sp || cfa > walk->high ||
 	    !read_word(walk, cfa - WORD_BYTES, &next) || !restore_bp(walk, rule, cfa))
 		return false;
 	enter(walk, next, cfa);
@@ -189,6 +202,8 @@ bool unwind_caller_bp(const struct unwind_space *space, const struct unwind_memo
 {
 	struct walk walk = {.space = space,
 			    .memory = memory,
+			    .low = memory->low,
+			    .high = memory->high,
 			    .inside = registers.pc,
 			    .sp = registers.sp,
 			    .bp = registers.bp,
@@ -207,6 +222,8 @@ enum unwind_stop unwind_walk(const struct unwind_space *space, const struct unwi
 {
 	struct walk walk = {.space = space,
 			    .memory = memory,
+			    .low = memory->low,
+			    .high = memory->high,
 			    .bp = registers.bp,
 			    .bp_known = !registers.bp_lost};
 	size_t count = 0;

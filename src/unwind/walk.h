@@ -39,6 +39,11 @@ struct unwind_memory {
 	void *context;
 	uint64_t low; /* bounds of the stack: no read goes outside */
 	uint64_t high;
+	/*
+	 * The bounds of the stack that sp is on, where a signal frame leads to another one than the
+	 * handler's (sigaltstack(2)); false if there is none. NULL: the walk ends there.
+	 */
+	bool (*other_stack)(void *context, uint64_t sp, uint64_t *low_ret, uint64_t *high_ret);
 };
 
 enum unwind_stop {

@@ -93,7 +93,8 @@ static void setup(struct fixture *fixture)
 	fixture->modules[1] =
 		(struct unwind_module){.start = OTHER_CODE, .end = OTHER_CODE + 0x1000};
 	fixture->space = (struct unwind_space){fixture->modules, 2};
-	fixture->memory = (struct unwind_memory){read_stack, fixture, STACK_LOW, STACK_HIGH};
+	fixture->memory = (struct unwind_memory){
+		.read = read_stack, .context = fixture, .low = STACK_LOW, .high = STACK_HIGH};
 }
 
 /* The address of stack word i. */
@@ -234,6 +235,34 @@ START_TEST(a_signal_may_lead_to_a_lower_stack_once)
 	fixture.stack[13 + 168 / 8] = in(OUTERMOST);
 	ck_assert_int_eq(walk(&fixture, 200), UNWIND_STOP_LOST);
 	CHECK_FRAMES(&fixture, in(SIGNAL), in(BY_SP), in(SIGNAL));
+}
+END_TEST
+
+/* The handler's stack is the lower half of the words, the interrupted one the upper. */
+static bool upper_half(void *context, uint64_t sp, uint64_t *low, uint64_t *high)
+{
+	(void)context;
+	*low = slot(STACK_WORDS / 2);
+	*high = STACK_HIGH;
+	return sp >= *low && sp < *high;
+}
+
+START_TEST(a_signal_frame_leads_to_the_stack_that_was_interrupted)
+{
+	struct fixture fixture;
+	setup(&fixture);
+	fixture.memory.high = slot(STACK_WORDS / 2) - 64;
+	fixture.memory.other_stack = upper_half;
+	fixture.stack[0] = in(SIGNAL);
+	fixture.stack[1 + 160 / 8] = slot(300);
+	fixture.stack[1 + 168 / 8] = in(BY_SP)-1;
+	fixture.stack[302] = in(OUTERMOST);
+	ck_assert_int_eq(walk(&fixture, 0), UNWIND_STOP_END);
+	CHECK_FRAMES(&fixture, in(SIGNAL), in(BY_SP), in(OUTERMOST));
+	/* Where nobody knows of such a stack the walk ends. */
+	fixture.stack[1 + 160 / 8] = STACK_HIGH + 8;
+	ck_assert_int_eq(walk(&fixture, 0), UNWIND_STOP_LOST);
+	CHECK_FRAMES(&fixture, in(SIGNAL));
 }
 END_TEST
 
@@ -502,6 +531,7 @@ static Suite *make_suite(void)
 	suite_add_tcase(suite, fallback);
 	TCase *hostile = tcase_create("broken stacks");
 	tcase_add_test(hostile, a_signal_may_lead_to_a_lower_stack_once);
+	tcase_add_test(hostile, a_signal_frame_leads_to_the_stack_that_was_interrupted);
 	tcase_add_test(hostile, a_signal_frame_out_of_bounds_ends_the_walk);
 	tcase_add_test(hostile, a_cycle_ends_the_walk);
 	tcase_add_test(hostile, nothing_outside_of_the_bounds_is_read);
