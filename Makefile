@@ -169,7 +169,11 @@ $(O)/demo/words: scripts/demo-sample/words.c
 demo: all $(O)/demo/words
 	@scripts/demo-tour $(O)
 
-bench: all
+$(O)/tests/bench/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(call say,BENCH,$@)gcc -std=gnu11 -O2 -fomit-frame-pointer -pthread -Wall -Wextra -o $@ $<
+
+bench: all $(O)/tests/bench/pair
 	scripts/bench $(O)
 
 install: all

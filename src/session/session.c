@@ -25,7 +25,7 @@ struct tracing {
 	struct session *session;
 	char *const *argv; /* run; NULL: attach to root */
 	char *const *envp;
-	sigset_t mask; /* of the process before the session */
+	struct target_signals signals; /* of the process before the session */
 	pthread_t main_thread;
 	struct error *error;
 };
@@ -72,7 +72,7 @@ static struct error *begin_run(struct tracing *tracing)
 	struct session *session = tracing->session;
 	struct target_event event;
 	struct error *err = target_start(&session->target, tracing->argv, tracing->envp,
-					 &tracing->mask, &event);
+					 &tracing->signals, &event);
 	if (err)
 		return err;
 	session->root = event.process->pid;
@@ -248,9 +248,12 @@ static struct error *trace(struct tracing *tracing)
 	/* waitpid(2) tells of stops; without this each would send a SIGCHLD, too. */
 	struct sigaction quiet = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP}, old_quiet;
 	pthread_t tracer;
+	struct error *err = target_signals_read(&tracing->signals);
+	if (err)
+		return err;
 	sigset_of_session(&signals);
 	tracing->main_thread = pthread_self();
-	pthread_sigmask(SIG_BLOCK, &signals, &tracing->mask);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	sigaction(POKE_SIGNAL, &poke, &old_poke);
 	sigaction(SIGCHLD, &quiet, &old_quiet);
 	int failure = pthread_create(&tracer, NULL, tracer_main, tracing);
@@ -260,7 +263,7 @@ static struct error *trace(struct tracing *tracing)
 	}
 	sigaction(POKE_SIGNAL, &old_poke, NULL);
 	sigaction(SIGCHLD, &old_quiet, NULL);
-	pthread_sigmask(SIG_SETMASK, &tracing->mask, NULL);
+	pthread_sigmask(SIG_SETMASK, &tracing->signals.mask, NULL);
 	return failure ? error_system(failure, "cannot start a thread") : tracing->error;
 }
 

@@ -7,33 +7,52 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "target/permission.h"
+#include "target/proc.h"
 #include "target/tree.h"
 
 /* What the waiting child is told. An end of file (we died) lets it go on untraced. */
 enum { START_GO = 'g', START_ABORT = 'x' };
 
+enum { SIGNALS = 64 }; /* of the kernel */
+
+/*
+ * Ignored signals stay so across an exec, handled ones become default. The library's sigaction(3)
+ * refuses its own two signals, and takes them when a thread is made: so the kernel is told
+ * directly.
+ */
+static void restore_signals(const struct target_signals *signals)
+{
+	for (int signal = 1; signal <= SIGNALS; signal++) {
+		struct target_sigaction action = {0};
+		if (signals->ignored & 1ul << (signal - 1))
+			action.handler = (uint64_t)(uintptr_t)SIG_IGN;
+		syscall(SYS_rt_sigaction, signal, &action, NULL, sizeof action.mask);
+	}
+	sigprocmask(SIG_SETMASK, &signals->mask, NULL);
+}
+
+struct error *target_signals_read(struct target_signals *ret)
+{
+	struct proc_status status;
+	struct error *err = proc_status(getpid(), &status);
+	if (err)
+		return err;
+	ret->ignored = status.signals_ignored;
+	sigprocmask(SIG_SETMASK, NULL, &ret->mask);
+	return NULL;
+}
+
 /* Between fork and exec: only async-signal-safe calls. */
 static _Noreturn void child_main(int go_fd, int failure_fd, const char *path, char *const argv[],
-				 char *const envp[], const sigset_t *mask)
+				 char *const envp[], const struct target_signals *signals)
 {
-	for (int signal = 1; signal < NSIG; signal++)
-		if (signal != SIGKILL && signal != SIGSTOP) {
-			struct sigaction action;
-			/* Ignored signals stay so, as across any exec; our own handlers go by it.
-			 */
-			if (sigaction(signal, NULL, &action) == 0 && action.sa_handler != SIG_IGN &&
-			    action.sa_handler != SIG_DFL) {
-				action.sa_handler = SIG_DFL;
-				action.sa_flags = 0;
-				sigaction(signal, &action, NULL);
-			}
-		}
-	sigprocmask(SIG_SETMASK, mask, NULL);
+	restore_signals(signals);
 	char word = START_GO;
 	while (read(go_fd, &word, 1) < 0 && errno == EINTR)
 		;
@@ -145,7 +164,7 @@ static struct error *refuse_foreign(struct target *target, struct target_thread 
 }
 
 struct error *target_start(struct target *target, char *const argv[], char *const envp[],
-			   const sigset_t *mask, struct target_event *ret)
+			   const struct target_signals *signals, struct target_event *ret)
 {
 	int go[2], failure[2];
 	char path[PATH_MAX];
@@ -165,7 +184,7 @@ struct error *target_start(struct target *target, char *const argv[], char *cons
 		return error_system(errno, "cannot start a process");
 	if (pid == 0) {
 		close(go_write); /* else it would never see our end */
-		child_main(go_read, failure_write, path, argv, envp, mask);
+		child_main(go_read, failure_write, path, argv, envp, signals);
 	}
 	err = adopt_child(target, pid);
 	char word = err ? START_ABORT : START_GO;

@@ -159,13 +159,22 @@ void target_init(struct target *target, const struct log *log, _Atomic bool *pok
 /* Frees memory; threads must be gone or released. */
 void target_deinit(struct target *target);
 
+/* What a program is to inherit: how signals stood in our process before we changed anything. */
+struct target_signals {
+	sigset_t mask;
+	uint64_t ignored; /* bit n-1: signal n, libc's own two included */
+};
+
+/* How they stand now. Must be asked before the process has a second thread. */
+struct error *target_signals_read(struct target_signals *ret);
+
 /*
- * Starts argv[0] (PATH is searched) with the environment envp and default signal dispositions,
- * seized before its exec. On return *ret is its EXEC event, to be handled as any. Errors:
- * ERROR_NOT_FOUND, ERROR_DENIED, ERROR_SYSTEM with what execve(2) said; nothing of it ran.
+ * Starts argv[0] (PATH is searched) with the environment envp and signals as given, seized before
+ * its exec. On return *ret is its EXEC event, to be handled as any. Errors: ERROR_NOT_FOUND,
+ * ERROR_DENIED, ERROR_SYSTEM with what execve(2) said; nothing of it ran.
  */
 struct error *target_start(struct target *target, char *const argv[], char *const envp[],
-			   const sigset_t *mask, struct target_event *ret);
+			   const struct target_signals *signals, struct target_event *ret);
 
 /*
  * Seizes every thread of process pid (PTRACE_SEIZE; nothing is stopped or interrupted) until two

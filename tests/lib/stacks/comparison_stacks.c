@@ -269,9 +269,9 @@ static void run(struct tracer *tracer)
 						  NULL};
 	const struct comparison_subject *subject = tracer->subject;
 	struct target_event event;
-	sigset_t none;
+	struct target_signals none = {.ignored = 0};
 
-	sigemptyset(&none);
+	sigemptyset(&none.mask);
 	expect(target_start(&tracer->target, (char *const *)subject->command,
 			    (char *const *)environment, &none, &event));
 	pid_t pid = event.process->pid;
