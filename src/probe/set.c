@@ -279,9 +279,13 @@ struct error *set_add_site(struct probe_set *set, target_addr address, struct si
 	return NULL;
 }
 
-void set_drop_site(struct probe_set *set, struct site *site)
+struct error *site_write(struct probe_set *set, struct site *site, bool armed)
 {
-	free(map_remove(&set->sites, site->address.v));
+	uint8_t byte = armed ? CODE_BREAKPOINT : site->original;
+	struct error *err = target_write(set->space, site->address, &byte, 1);
+	if (!err)
+		site->armed = armed;
+	return err;
 }
 
 struct error *probe_insert(struct probe_set *set, const struct probe_request *request)

@@ -67,7 +67,7 @@ struct site *set_site_of_slot(const struct probe_set *set, uint64_t pc, size_t *
  */
 struct error *set_add_site(struct probe_set *set, target_addr address, struct site **ret);
 
-/* Takes out a site added last that was never armed. */
-void set_drop_site(struct probe_set *set, struct site *site);
+/* Writes the int3 (armed) or the original byte. */
+struct error *site_write(struct probe_set *set, struct site *site, bool armed);
 
 #endif

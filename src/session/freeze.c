@@ -293,9 +293,13 @@ struct error *freeze_snapshot(struct session *session, enum snapshot_origin orig
 		.session = session, .blind_sites = blind_sites, .last_site = last_site};
 	if (!blind_sites || !last_site)
 		return error_no_memory();
-	struct error *err = snapshot_create(&freeze.snapshot);
+	struct error *err = TRACEALLOC_CHECKS >= 2 ? ledger_check(session->ledger) : NULL;
+	if (!err)
+		err = snapshot_create(&freeze.snapshot);
 	if (!err)
 		err = fill(&freeze, origin, command);
+	if (!err && TRACEALLOC_CHECKS >= 2)
+		err = snapshot_check(freeze.snapshot);
 	if (err) {
 		snapshot_destroy(freeze.snapshot);
 		return err;
