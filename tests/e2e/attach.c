@@ -212,7 +212,8 @@ START_TEST(the_target_may_end_while_it_is_traced)
 	storm_start(&scratch, 16, &storm);
 	tracealloc_start_attach(&scratch, NULL, storm.process.pid, &attach);
 	tracealloc_until_probed(&attach, storm.process.pid);
-	/* A thread's first call may have begun before the probes were in, and is not counted then. */
+	/* A thread's first call may have begun before the probes were in, and is not counted then.
+	 */
 	for (int i = 0; i < 3; i++)
 		storm_expect_progress(&storm);
 	if (_i == 0)

@@ -15,8 +15,12 @@
 #include "lib/suite.h"
 #include "lib/tracealloc.h"
 
-/* Runs a shell script with $1 = tracealloc, $2 = pid, which must fail in one line; returns that. */
-static char *refusal(const struct scratch *scratch, const char *script, pid_t pid)
+/*
+ * Runs a shell script with $1 = tracealloc, $2 = pid, by way of wrapper; tracealloc must refuse in
+ * one line, which is returned.
+ */
+static char *refusal(const struct scratch *scratch, const char *wrapper, const char *script,
+		     pid_t pid)
 {
 	_cleanup_free_ char *built = suite_tracealloc();
 	_cleanup_free_ char *program = scratch_file(scratch, "tracealloc");
