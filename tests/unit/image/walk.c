@@ -89,7 +89,7 @@ void look_here(uint64_t sp, uint64_t bp)
 {
 	struct record *record = current;
 	struct unwind_space space = {record->modules->all, record->modules->count};
-	struct unwind_memory memory = {read_own, NULL, sp, stack_end()};
+	struct unwind_memory memory = {.read = read_own, .low = sp, .high = stack_end()};
 	struct unwind_registers registers = {.sp = sp, .bp = bp};
 	record->stop = unwind_walk(&space, &memory, registers, record->ours, FRAMES_MAX,
 				   &record->ours_count);
