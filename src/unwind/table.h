@@ -61,7 +61,11 @@ struct unwind_rule {
 bool unwind_rule_pack(const struct unwind_rule *rule, uint32_t *ret);
 struct unwind_rule unwind_rule_unpack(uint32_t packed);
 
-/* The rule at offset (image address - base); kind NONE outside of the table. Binary search. */
+/*
+ * The rule at offset (image address - base); kind NONE outside of the table. Binary search. The
+ * second gives it packed; kind NONE is 0.
+ */
 struct unwind_rule unwind_table_find(const struct unwind_table *table, uint64_t offset);
+uint32_t unwind_table_find_packed(const struct unwind_table *table, uint64_t offset);
 
 #endif

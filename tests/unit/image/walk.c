@@ -7,7 +7,7 @@
 #include <signal.h>
 
 #include "unit/image/fixture.h"
-#include "unwind/walk.h"
+#include "unwind/cache.h"
 
 enum { FRAMES_MAX = 128, MODULES_MAX = 64 };
 
@@ -211,6 +211,174 @@ START_TEST(a_stack_through_a_signal_handler_equals_backtrace)
 }
 END_TEST
 
+enum { WANDER_LOOKS = 20000, STACK_COPY_WORDS = 1 << 15 };
+
+/* A program that allocates here and there, by a cache and by walks. */
+struct wandering {
+	struct modules modules;
+	struct unwind_cache cache;
+	struct unwind_reads reads;
+	uint64_t high;
+	uint64_t copy[STACK_COPY_WORDS];
+	struct {
+		size_t count;
+		uint64_t frames[FRAMES_MAX];
+	} known[UNWIND_CACHE_ENTRIES];
+	uint64_t state;
+	size_t looks, hits;
+};
+
+static struct wandering *wandering;
+
+/* The words between those of frames are AddressSanitizer's own. */
+__attribute__((no_sanitize("address"))) static size_t copy_stack(uint64_t sp)
+{
+	size_t words = (wandering->high - sp) / 8;
+	ck_assert_uint_lt(words, STACK_COPY_WORDS);
+	for (size_t i = 0; i < words; i++)
+		wandering->copy[i] = ((const uint64_t *)sp)[i];
+	return words;
+}
+
+static size_t walk_copy(struct unwind_registers registers, uint64_t *frames, bool noted)
+{
+	struct unwind_space space = {wandering->modules.all, wandering->modules.count};
+	struct unwind_memory memory = {.read = read_own,
+				       .low = registers.sp,
+				       .high = wandering->high,
+				       .rules = noted ? &wandering->cache.rules : NULL,
+				       .reads = noted ? &wandering->reads : NULL};
+	size_t count;
+	ck_assert_int_eq(unwind_walk(&space, &memory, registers, frames, FRAMES_MAX, &count),
+			 UNWIND_STOP_END);
+	return count;
+}
+
+/* Called by look_cached with the registers it was entered with. */
+void look_up_here(uint64_t sp, uint64_t bp);
+void look_up_here(uint64_t sp, uint64_t bp)
+{
+	struct unwind_registers registers = {.sp = sp, .bp = bp};
+	uint64_t fresh[FRAMES_MAX];
+	size_t words = copy_stack(sp);
+	size_t count = walk_copy(registers, fresh, false);
+	int32_t entry = unwind_cache_find(&wandering->cache, registers, wandering->copy, words * 8);
+	wandering->looks++;
+	if (entry != UNWIND_CACHE_NONE) {
+		wandering->hits++;
+	} else {
+		uint64_t frames[FRAMES_MAX];
+		size_t noted = walk_copy(registers, frames, true);
+		entry = unwind_cache_store(&wandering->cache, registers, &wandering->reads);
+		ck_assert_int_ge(entry, 0);
+		wandering->known[entry].count = noted;
+		memcpy(wandering->known[entry].frames, frames, noted * sizeof *frames);
+	}
+	ck_assert_uint_eq(wandering->known[entry].count, count);
+	ck_assert_mem_eq(wandering->known[entry].frames, fresh, count * sizeof *fresh);
+}
+
+void look_cached(void);
+__asm__(".text\n	.globl look_cached\n	.type look_cached, @function\n"
+	"look_cached:	.cfi_startproc\n"
+	"	mov %rsp, %rdi\n	mov %rbp, %rsi\n"
+	"	sub $8, %rsp\n	.cfi_adjust_cfa_offset 8\n"
+	"	call look_up_here\n"
+	"	add $8, %rsp\n	.cfi_adjust_cfa_offset -8\n"
+	"	ret\n	.cfi_endproc\n	.size look_cached, . - look_cached\n");
+
+static uint64_t draw(uint64_t limit)
+{
+	wandering->state = wandering->state * UINT64_C(6364136223846793005) + 1442695040888963407;
+	return (wandering->state >> 33) % limit;
+}
+
+static void wander(int depth);
+
+/* Has a frame pointer, and a frame of changing size. */
+__attribute__((noinline)) static void wander_sized(int depth)
+{
+	volatile char *more = __builtin_alloca(16 + 16 * draw(3));
+	more[0] = 1;
+	wander(depth);
+	more[1] = more[0];
+}
+
+__attribute__((noinline)) static void wander_realigned(int depth)
+{
+	_Alignas(64) volatile char wide[64];
+	volatile char *more = __builtin_alloca(16 + 16 * draw(2));
+	wide[0] = more[0] = 1;
+	wander(depth);
+	wide[1] = more[1] = wide[0];
+}
+
+/* Has none, and keeps data in all registers that are saved, rbp with them. */
+__attribute__((noinline)) static void wander_busy(int depth)
+{
+	uint64_t a = draw(9), b = draw(9), c = draw(9), d = draw(9), e = draw(9), f = draw(9);
+	wander(depth);
+	wandering->state ^= (a ^ b ^ c) & (d ^ e ^ f);
+}
+
+static int compare_wandering(const void *a, const void *b)
+{
+	wander(2);
+	return *(const int *)a - *(const int *)b;
+}
+
+/* The same return address and the same place of it, from wherever it is called. */
+__attribute__((noinline)) static void wrap_look(void)
+{
+	look_cached();
+	__asm__ volatile("" ::: "memory");
+}
+
+__attribute__((noinline)) static void wander(int depth)
+{
+	int numbers[3] = {3, 1, 2};
+	if (draw(2) == 0)
+		wrap_look();
+	if (depth == 0 || wandering->looks >= WANDER_LOOKS)
+		return;
+	switch (draw(5)) {
+	case 0:
+		wander_sized(depth - 1);
+		break;
+	case 1:
+		wander_realigned(depth - 1);
+		break;
+	case 2:
+		wander_busy(depth - 1);
+		break;
+	case 3:
+		wander(depth - 1);
+		break;
+	default:
+		if (depth > 2)
+			qsort(numbers, 3, sizeof *numbers, compare_wandering);
+		break;
+	}
+	look_cached();
+}
+
+START_TEST(a_stack_found_in_the_cache_is_what_a_walk_says)
+{
+	wandering = calloc(1, sizeof *wandering);
+	dl_iterate_phdr(add_module, &wandering->modules);
+	qsort(wandering->modules.all, wandering->modules.count, sizeof *wandering->modules.all,
+	      compare_modules);
+	wandering->high = stack_end();
+	while (wandering->looks < WANDER_LOOKS)
+		wander(5);
+	ck_assert_uint_gt(wandering->hits, WANDER_LOOKS / 2);
+	ck_assert_uint_lt(wandering->hits, WANDER_LOOKS - 100);
+	for (size_t i = 0; i < wandering->modules.count; i++)
+		image_close(wandering->modules.images[i]);
+	free(wandering);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("image/walk");
@@ -220,6 +388,7 @@ static Suite *make_suite(void)
 	tcase_add_test(own, a_stack_with_realigned_frames_equals_backtrace);
 	tcase_add_test(own, a_stack_through_the_c_library_equals_backtrace);
 	tcase_add_test(own, a_stack_through_a_signal_handler_equals_backtrace);
+	tcase_add_test(own, a_stack_found_in_the_cache_is_what_a_walk_says);
 	suite_add_tcase(suite, own);
 	return suite;
 }
