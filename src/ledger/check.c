@@ -11,8 +11,6 @@ struct held {
 
 static void hold(struct held *held, const struct live_block *block)
 {
-	if (!block->address)
-		return;
 	sum_add(&held[block->site].bytes, block->size_bytes);
 	held[block->site].blocks++;
 }
@@ -20,15 +18,16 @@ static void hold(struct held *held, const struct live_block *block)
 static void hold_space(struct held *held, const struct space *space)
 {
 	size_t cursor = 0;
-	const struct live_block *block;
-	while ((block = live_table_next(&space->blocks, &cursor)))
-		hold(held, block);
+	struct live_block block;
+	while (live_table_next(&space->blocks, &cursor, &block))
+		hold(held, &block);
 	cursor = 0;
 	struct map_entry *entry;
 	while ((entry = map_next(&space->threads.by_tid, &cursor))) {
 		const struct ledger_thread *thread = entry->value;
 		for (size_t i = 0; i < thread->open_count; i++)
-			hold(held, &thread->open[i].block);
+			if (thread->open[i].block.address)
+				hold(held, &thread->open[i].block);
 	}
 }
 

@@ -41,18 +41,24 @@ void ledger_destroy(struct ledger *ledger)
 	free(ledger);
 }
 
+static struct space *recent_space(const struct ledger *ledger, space_id id)
+{
+	struct space *recent = ledger->recent[id.v % LEDGER_RECENT_SPACES];
+	return recent && recent->id.v == id.v ? recent : NULL;
+}
+
 static struct space *find_space(const struct ledger *ledger, space_id id)
 {
-	if (ledger->recent && ledger->recent->id.v == id.v)
-		return ledger->recent;
-	return map_get(&ledger->spaces, id.v);
+	struct space *recent = recent_space(ledger, id);
+	return recent ? recent : map_get(&ledger->spaces, id.v);
 }
 
 static struct error *get_space(struct ledger *ledger, space_id id, struct space **ret)
 {
+	struct space **recent = &ledger->recent[id.v % LEDGER_RECENT_SPACES];
 	*ret = find_space(ledger, id);
 	if (*ret) {
-		ledger->recent = *ret;
+		*recent = *ret;
 		return NULL;
 	}
 	_cleanup_free_ struct space *space = calloc(1, sizeof *space);
@@ -61,7 +67,7 @@ static struct error *get_space(struct ledger *ledger, space_id id, struct space 
 	space->id = id;
 	live_table_init(&space->blocks, ledger->seed);
 	threads_init(&space->threads);
-	ledger->recent = space;
+	*recent = space;
 	*ret = take_ptr(space);
 	return NULL;
 }
@@ -96,30 +102,32 @@ static uint64_t event_size_bytes(const struct event *event)
 static struct error *place_block(struct ledger *ledger, struct space *space,
 				 const struct ledger_thread *thread, const struct event *event)
 {
-	struct live_block *block;
+	struct live_block block = {
+		.address = event->address.v,
+		.born_ns = event->time_ns,
+		.size_bytes = event_size_bytes(event),
+		.site = event->site.v,
+		.thread = thread->slot,
+	};
+	struct live_block old;
 	bool stood;
 	struct error *err = sites_prepare(&ledger->sites, event->site.v);
 	if (!err)
-		err = live_table_put(&space->blocks, event->address.v, &block, &stood);
+		err = live_table_put(&space->blocks, &block, &old, &stood);
 	if (err)
 		return err;
 	if (stood) {
 		ledger->sites.totals.implied_releases++;
-		release_block(ledger, space, block, event->time_ns);
+		release_block(ledger, space, &old, event->time_ns);
 	}
-	block->born_ns = event->time_ns;
-	block->size_bytes = event_size_bytes(event);
-	block->thread = thread->slot;
-	block->site = event->site.v;
 	return NULL;
 }
 
 static void count_creation(struct ledger *ledger, struct space *space, struct ledger_thread *thread,
 			   const struct event *event)
 {
-	sites_created(&ledger->sites, event->site.v, event_size_bytes(event));
+	sites_created(&ledger->sites, event->site.v, event_size_bytes(event), event->time_ns);
 	threads_created(&space->threads, thread, event->address.v);
-	sites_consider_peak(&ledger->sites, event->time_ns);
 }
 
 static struct error *on_failed(struct ledger *ledger, const struct event *event)
@@ -134,8 +142,8 @@ static struct error *on_failed(struct ledger *ledger, const struct event *event)
 static struct error *on_create(struct ledger *ledger, struct space *space,
 			       const struct event *event)
 {
-	struct ledger_thread *thread;
-	struct error *err = threads_get(&space->threads, event->thread, &thread);
+	struct ledger_thread *thread = threads_recent(&space->threads, event->thread);
+	struct error *err = thread ? NULL : threads_get(&space->threads, event->thread, &thread);
 	if (!err)
 		err = place_block(ledger, space, thread, event);
 	if (err)
@@ -157,26 +165,27 @@ static void on_release(struct ledger *ledger, struct space *space, const struct 
 
 /*
  * The old block of an open resize lives again. When its address was given out meanwhile, the newer
- * block is believed and the old one counts as released unseen. The same for want of memory, which
- * cannot be for lack of a slot (the block left one) but for a table that cannot grow.
+ * block is believed and the old one counts as released unseen. The same for want of memory.
  */
 static void revive_open(struct ledger *ledger, struct space *space, struct ledger_thread *thread,
 			struct open_resize *begun)
 {
 	struct open_resize open = *begun;
 	const struct live_block *block = &open.block;
-	struct live_block *slot;
-	bool stood = false;
+	struct live_block newer;
+	bool stood;
 	thread_close(thread, begun);
 	if (!block->address)
 		return;
-	struct error *err = live_table_put(&space->blocks, block->address, &slot, &stood);
-	if (!err && !stood) {
-		*slot = *block;
-		threads_resume_last(&space->threads, block->thread, open.serial, block->address);
-		return;
+	if (!live_table_find(&space->blocks, block->address, &newer)) {
+		_cleanup_error_ struct error *err =
+			live_table_put(&space->blocks, block, &newer, &stood);
+		if (!err) {
+			threads_resume_last(&space->threads, block->thread, open.serial,
+					    block->address);
+			return;
+		}
 	}
-	error_free(err);
 	ledger->sites.totals.implied_releases++;
 	sites_released(&ledger->sites, block->site, block->size_bytes, 0, false);
 }
@@ -302,26 +311,40 @@ static struct error *dispatch(struct ledger *ledger, struct space *space, const 
 	return error_new(ERROR_BAD_INPUT, "an event of unknown kind %d", (int)event->kind);
 }
 
-static struct timeline_level level_of(const struct ledger *ledger)
+static struct timeline_level level_of(const struct total_counters *totals)
 {
-	return (struct timeline_level){.bytes = ledger->sites.totals.current_bytes,
-				       .blocks = ledger->sites.totals.current_blocks};
+	return (struct timeline_level){.bytes = totals->current_bytes,
+				       .blocks = totals->current_blocks};
 }
 
 struct error *ledger_record(struct ledger *ledger, const struct event *event)
 {
-	struct space *space;
-	struct error *err = get_space(ledger, event->space, &space);
+	struct space *space = recent_space(ledger, event->space);
+	struct error *err = space ? NULL : get_space(ledger, event->space, &space);
 	if (err)
 		return err;
-	struct timeline_level before = level_of(ledger);
+	struct total_counters *totals = &ledger->sites.totals;
+	bool begins = timeline_is_beyond(&ledger->timeline, event->time_ns);
+	struct timeline_level before = {0};
+	if (__builtin_expect(begins, 0))
+		before = level_of(totals);
 	err = dispatch(ledger, space, event);
 	if (err)
 		return err;
 	if (event->kind != EVENT_RESIZE_BEGIN)
-		ledger->sites.totals.events++;
-	timeline_record(&ledger->timeline, event->time_ns, before, level_of(ledger));
+		totals->events++;
+	if (__builtin_expect(begins, 0))
+		timeline_record(&ledger->timeline, event->time_ns, before, level_of(totals));
+	else
+		timeline_raise(&ledger->timeline, totals->current_bytes, totals->current_blocks);
 	return NULL;
+}
+
+void ledger_prefetch(const struct ledger *ledger, space_id id, target_addr address)
+{
+	const struct space *space = find_space(ledger, id);
+	if (space)
+		live_table_prefetch(&space->blocks, address.v);
 }
 
 struct error *ledger_space_inherits(struct ledger *ledger, space_id id)
@@ -352,12 +375,12 @@ struct error *ledger_space_end(struct ledger *ledger, space_id id)
 	struct space *space = map_remove(&ledger->spaces, id.v);
 	if (!space)
 		return NULL;
-	if (ledger->recent == space)
-		ledger->recent = NULL;
+	if (ledger->recent[id.v % LEDGER_RECENT_SPACES] == space)
+		ledger->recent[id.v % LEDGER_RECENT_SPACES] = NULL;
 	size_t cursor = 0;
-	const struct live_block *block;
-	while ((block = live_table_next(&space->blocks, &cursor)))
-		sites_ended(&ledger->sites, block->site, block->size_bytes);
+	struct live_block block;
+	while (live_table_next(&space->blocks, &cursor, &block))
+		sites_ended(&ledger->sites, block.site, block.size_bytes);
 	end_open_resizes(ledger, space);
 	space_free(space);
 	return NULL;
@@ -402,12 +425,11 @@ bool ledger_block(const struct ledger *ledger, space_id id, target_addr address,
 		  uint64_t *size_bytes_ret, site_id *site_ret)
 {
 	const struct space *space = find_space(ledger, id);
-	const struct live_block *block =
-		space && address.v ? live_table_find(&space->blocks, address.v) : NULL;
-	if (!block)
+	struct live_block block;
+	if (!space || !address.v || !live_table_find(&space->blocks, address.v, &block))
 		return false;
-	*size_bytes_ret = block->size_bytes;
-	site_ret->v = block->site;
+	*size_bytes_ret = block.size_bytes;
+	site_ret->v = block.site;
 	return true;
 }
 

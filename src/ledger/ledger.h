@@ -42,6 +42,13 @@ void ledger_destroy(struct ledger *ledger);
 struct error *ledger_record(struct ledger *ledger, const struct event *event);
 
 /*
+ * A hint that an event of this address comes within the next dozen or so: fetches the cache lines
+ * of the table that it will touch. Changes nothing; any space and address may be given, as often as
+ * one likes.
+ */
+void ledger_prefetch(const struct ledger *ledger, space_id space, target_addr address);
+
+/*
  * A space was born as a copy of another (fork without exec): releases of addresses it never
  * created are its parent's blocks, counted as inherited_releases, not as unknown.
  */

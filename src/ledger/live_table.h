@@ -2,22 +2,28 @@
 /*
  * The live blocks of one address space: start address -> size, site, birth, creating thread.
  *
- * Owns: the memory of its slots. Does not: count anything but its blocks.
+ * Owns: the memory of its blocks. Does not: count anything but its blocks.
  * Called by: the other files of this folder, from the ledger's thread.
  *
- * Linear probing in one array, where a block's home slot is monotone in its hash
- * (home = hash * capacity / 2^64) and nothing wraps round: a few spare slots follow the last home.
- * Because of that a larger array can be filled from the bottom up, cluster by cluster, while the
- * smaller one is given back to the system behind the border: growth costs a few slots per put,
- * never a pause, and the two arrays together are hardly larger than one. Large tables grow by an
- * eighth, so they are always well filled: at most 40 bytes a block.
+ * An array of buckets; a block stands in the first bucket from its home on that had room. Each
+ * bucket counts the blocks that passed it (live_block.h), so a search ends at the first bucket that
+ * nobody passed, a removal moves nothing, and neither guesses a branch: which of five slots it is
+ * comes out of the tags by arithmetic. A block that finds no room within LIVE_TABLE_PROBES buckets,
+ * which does not happen by chance, is kept in the rest.
+ *
+ * Growth is in place. A home is monotone in the hash (home = hash * capacity / 2^64), so in the
+ * lengthened array no home lies before the old one, and homes can move one at a time from the top
+ * down: those below `border` still count by the old capacity. Growth costs a few buckets a put,
+ * never a pause, and neither a second array nor memory touched twice. Large tables grow by at most
+ * a fifth, so they are always well filled: at most 40 bytes a block.
  *
  * Equations:
- *     count         = used slots of now + used slots of old at or above drained
- *     count        <= now.limit <= now.capacity
- *     a block whose home in old is at or above drained stands in old, any other stands in now
- *     every slot between a block's home and the block is used
- *     old.blocks   == NULL ? drained == 0 : the slot before drained was empty when passed
+ *     count          = used slots of all buckets; rest.by_hash.count blocks stand in the rest
+ *     capacity      <= buckets of memory, border <= old_capacity <= capacity
+ *     home of a hash = its home by old_capacity where that is below border, else that by capacity
+ *     generation bit = table.generation ? the block's home is by capacity : by old_capacity
+ *     passing of bucket b = blocks of the array with home <= b that stand after b
+ *     0 <= b - home < LIVE_TABLE_PROBES for every block that stands in bucket b
  */
 #ifndef LEDGER_LIVE_TABLE_H
 #define LEDGER_LIVE_TABLE_H
@@ -27,72 +33,64 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "ledger/live_block.h"
+#include "ledger/live_memory.h"
+#include "ledger/live_rest.h"
 
-/* No address space holds a larger block (47 bits of addresses, 56 where asked for). */
-#define LIVE_BLOCK_SIZE_MAX ((UINT64_C(1) << 48) - 1)
-
-/* 28 bytes: with the table's filling the limit of 40 bytes a block leaves no room for padding. */
-struct live_block {
-	uint64_t address; /* 0: the slot is empty */
-	uint64_t born_ns;
-	uint64_t size_bytes : 48;
-	uint64_t thread : 16; /* slot of the creating thread, as issued by threads.h */
-	uint32_t site;
-} __attribute__((packed, aligned(4)));
-
-struct live_slots {
-	struct live_block *blocks; /* NULL: no array */
-	size_t capacity;	   /* homes; the spare slots come on top */
-	size_t limit;		   /* blocks at which a larger array is begun */
-	size_t mapped_bytes;	   /* 0: from the heap, not from mmap(2) */
-};
+/* At the filling allowed a stretch of so many full buckets is less likely than 1e-15. */
+enum { LIVE_TABLE_PROBES = 512 };
 
 struct live_table {
-	struct live_slots now;
-	struct live_slots old; /* the smaller array while its blocks move */
-	size_t drained;	       /* slots of old below this have moved */
-	size_t dropped_bytes;  /* bytes of old given back to the system */
+	struct live_bucket *buckets; /* what memory holds */
+	size_t capacity;	     /* homes; the buckets after them are spare */
+	size_t old_capacity;	     /* before the growth under way */
+	size_t border;		     /* 0: no growth under way */
 	size_t count;
+	unsigned generation; /* 0 and 1 in turns, another with each growth */
 	uint64_t seed; /* unknown to the target, so that it cannot choose colliding addresses */
+	struct live_rest rest;
+	struct live_memory memory;
 };
 
 void live_table_init(struct live_table *table, uint64_t seed);
 void live_table_deinit(struct live_table *table);
 
-/* The block that starts at address (not 0), or NULL. Valid until the next change. */
-const struct live_block *live_table_find(const struct live_table *table, uint64_t address);
+/* Copies the block that starts at address to *ret; false when there is none. */
+bool live_table_find(const struct live_table *table, uint64_t address, struct live_block *ret);
 
 /*
- * The slot for address (not 0). Where a block stands there, the slot holds it; else the slot has
- * this address, is counted, and the caller fills in the rest before the next call. *ret is valid
- * until the next change. Errors: no memory; the table is then as before.
+ * Puts a block (size_bytes <= LIVE_BLOCK_SIZE_MAX). Where one stood at its address, that one is
+ * copied to *old_ret and replaced. Errors: no memory; the blocks are then as before.
  */
-struct error *live_table_put(struct live_table *table, uint64_t address, struct live_block **ret,
-			     bool *stood_ret);
+struct error *live_table_put(struct live_table *table, const struct live_block *block,
+			     struct live_block *old_ret, bool *stood_ret);
 
-/* Removes the block at address (not 0) into *ret; false when there is none. */
+/* Removes the block at address into *ret; false when there is none. */
 bool live_table_take(struct live_table *table, uint64_t address, struct live_block *ret);
 
-/*
- * The first block at or after *cursor, which moves past it; NULL at the end. Start with 0. The
- * table must not change between calls.
- */
-const struct live_block *live_table_next(const struct live_table *table, size_t *cursor);
+/* Fetches the cache lines in which the block at address stands or would stand. */
+void live_table_prefetch(const struct live_table *table, uint64_t address);
 
-/* Bytes held, counting of the two arrays of a growing table only what is in use. */
+/*
+ * Copies the first block at or after *cursor, which moves past it, to *ret; false at the end. Start
+ * with 0. The table must not change between calls.
+ */
+bool live_table_next(const struct live_table *table, size_t *cursor, struct live_block *ret);
+
+/* Bytes held, those of a growing table that were not used yet included. */
 uint64_t live_table_memory_bytes(const struct live_table *table);
 
 /* Verifies the equations above. For tests. */
 struct error *live_table_check(const struct live_table *table);
 
-/* The hash that gives an address its home; here for tests that need collisions. */
+/* The hash that gives an address its home and tag: another one for every other address. */
 static inline uint64_t live_table_hash(uint64_t seed, uint64_t address)
 {
 	uint64_t hash = (address ^ seed) * 0x9e3779b97f4a7c15u;
 	return (hash ^ hash >> 32) * 0xd6e8feb86659fd93u;
 }
 
-/* The home slot of a hash in an array of capacity homes: monotone in the hash. */
+/* The home of a hash among `capacity` ones: monotone in the hash. */
 static inline size_t live_table_home(uint64_t hash, size_t capacity)
 {
 	return (size_t)(((unsigned __int128)hash * capacity) >> 64);

@@ -7,12 +7,25 @@
 #include "base/array.h"
 #include "ledger/sum.h"
 
-enum { CHUNK_SITES = 512, CACHE_LINE_BYTES = 64 };
+enum { CACHE_LINE_BYTES = 64 };
 
-/* Two cache lines; what every release changes stands in the first. */
+/* Two cache lines: what nearly every event changes, and the rest. Named as in site_counters. */
 struct site_record {
-	struct site_counters counters;
-	uint64_t epoch; /* of counters.peak_* */
+	uint64_t current_bytes;
+	uint64_t total_bytes;
+	uint64_t total_blocks;
+	uint64_t released_bytes;
+	uint64_t released_blocks;
+	uint64_t lifetime_ns;
+	uint64_t largest_bytes;
+	uint64_t epoch; /* of peak_* */
+
+	uint64_t peak_bytes;
+	uint64_t peak_blocks;
+	uint64_t temporary_blocks;
+	uint64_t ended_bytes;
+	uint64_t ended_blocks;
+	uint64_t failed_calls;
 } __attribute__((aligned(CACHE_LINE_BYTES)));
 
 void sites_init(struct sites *sites)
@@ -30,7 +43,7 @@ void sites_deinit(struct sites *sites)
 
 static struct error *chunk_allocate(struct sites *sites, struct site_record **chunk)
 {
-	size_t bytes = CHUNK_SITES * sizeof **chunk;
+	size_t bytes = SITES_CHUNK * sizeof **chunk;
 	struct site_record *records = aligned_alloc(CACHE_LINE_BYTES, bytes);
 	if (!records)
 		return error_no_memory();
@@ -41,18 +54,16 @@ static struct error *chunk_allocate(struct sites *sites, struct site_record **ch
 	return NULL;
 }
 
-struct error *sites_prepare(struct sites *sites, uint32_t site)
+struct error *sites_make(struct sites *sites, uint32_t site)
 {
-	if (site < sites->count && sites->chunks[site / CHUNK_SITES])
-		return NULL;
 	if (site == UINT32_MAX)
 		return error_new(ERROR_BAD_INPUT, "site %u is beyond the last possible one", site);
-	size_t need = site / CHUNK_SITES + (size_t)1;
+	size_t need = site / SITES_CHUNK + (size_t)1;
 	if (!array_reserve(&sites->chunks, &sites->chunk_capacity, need, sizeof *sites->chunks))
 		return error_no_memory();
 	while (sites->chunk_count < need)
 		sites->chunks[sites->chunk_count++] = NULL;
-	struct site_record **chunk = &sites->chunks[site / CHUNK_SITES];
+	struct site_record **chunk = &sites->chunks[site / SITES_CHUNK];
 	struct error *err = *chunk ? NULL : chunk_allocate(sites, chunk);
 	if (err)
 		return err;
@@ -63,61 +74,83 @@ struct error *sites_prepare(struct sites *sites, uint32_t site)
 
 static struct site_record *record_of(const struct sites *sites, uint32_t site)
 {
-	return &sites->chunks[site / CHUNK_SITES][site % CHUNK_SITES];
+	return &sites->chunks[site / SITES_CHUNK][site % SITES_CHUNK];
+}
+
+/* Not kept: blocks are counted one by one, so their sums cannot stop and the equation holds. */
+static uint64_t current_blocks(const struct site_record *record)
+{
+	return record->total_blocks - record->released_blocks - record->ended_blocks;
 }
 
 /* The record of a site that is about to change. */
-static struct site_counters *counters_to_change(struct sites *sites, uint32_t site)
+static struct site_record *record_to_change(struct sites *sites, uint32_t site)
 {
 	struct site_record *record = record_of(sites, site);
 	if (record->epoch != sites->peak_epoch) {
-		record->counters.peak_bytes = record->counters.current_bytes;
-		record->counters.peak_blocks = record->counters.current_blocks;
+		record->peak_bytes = record->current_bytes;
+		record->peak_blocks = current_blocks(record);
 		record->epoch = sites->peak_epoch;
 	}
-	return &record->counters;
+	return record;
 }
 
-void sites_created(struct sites *sites, uint32_t site, uint64_t size_bytes)
+/* Bytes and blocks apart, not read from the totals again: see live_block.h of waiting for stores.
+ */
+static void consider_peak(struct sites *sites, uint64_t bytes, uint64_t blocks, uint64_t time_ns)
 {
-	struct site_counters *one = counters_to_change(sites, site);
+	struct total_counters *all = &sites->totals;
+	if (bytes <= all->peak_bytes)
+		return;
+	all->peak_bytes = bytes;
+	all->peak_blocks = blocks;
+	all->peak_at_ns = time_ns;
+	sites->peak_epoch++;
+}
+
+void sites_created(struct sites *sites, uint32_t site, uint64_t size_bytes, uint64_t time_ns)
+{
+	struct site_record *one = record_to_change(sites, site);
 	sum_add(&one->current_bytes, size_bytes);
 	sum_add(&one->total_bytes, size_bytes);
-	one->current_blocks++;
 	one->total_blocks++;
 	if (size_bytes > one->largest_bytes)
 		one->largest_bytes = size_bytes;
 	struct total_counters *all = &sites->totals;
-	sum_add(&all->current_bytes, size_bytes);
+	uint64_t bytes = all->current_bytes;
+	sum_add(&bytes, size_bytes);
 	sum_add(&all->total_bytes, size_bytes);
-	all->current_blocks++;
+	uint64_t blocks = all->current_blocks + 1;
+	all->current_bytes = bytes;
+	all->current_blocks = blocks;
 	all->total_blocks++;
+	consider_peak(sites, bytes, blocks, time_ns);
 }
 
 void sites_released(struct sites *sites, uint32_t site, uint64_t size_bytes, uint64_t lifetime_ns,
 		    bool temporary)
 {
-	struct site_counters *one = counters_to_change(sites, site);
+	struct site_record *one = record_to_change(sites, site);
 	sum_subtract(&one->current_bytes, size_bytes);
 	sum_add(&one->released_bytes, size_bytes);
 	sum_add(&one->lifetime_ns, lifetime_ns);
-	one->current_blocks--;
 	one->released_blocks++;
-	one->temporary_blocks += temporary;
 	struct total_counters *all = &sites->totals;
 	sum_subtract(&all->current_bytes, size_bytes);
 	sum_add(&all->released_bytes, size_bytes);
 	all->current_blocks--;
 	all->released_blocks++;
-	all->temporary_blocks += temporary;
+	if (temporary) {
+		one->temporary_blocks++;
+		all->temporary_blocks++;
+	}
 }
 
 void sites_ended(struct sites *sites, uint32_t site, uint64_t size_bytes)
 {
-	struct site_counters *one = counters_to_change(sites, site);
+	struct site_record *one = record_to_change(sites, site);
 	sum_subtract(&one->current_bytes, size_bytes);
 	sum_add(&one->ended_bytes, size_bytes);
-	one->current_blocks--;
 	one->ended_blocks++;
 	struct total_counters *all = &sites->totals;
 	sum_subtract(&all->current_bytes, size_bytes);
@@ -128,38 +161,38 @@ void sites_ended(struct sites *sites, uint32_t site, uint64_t size_bytes)
 
 void sites_failed(struct sites *sites, uint32_t site)
 {
-	record_of(sites, site)->counters.failed_calls++;
+	record_of(sites, site)->failed_calls++;
 	sites->totals.failed_calls++;
-}
-
-void sites_consider_peak(struct sites *sites, uint64_t time_ns)
-{
-	struct total_counters *all = &sites->totals;
-	if (all->current_bytes <= all->peak_bytes)
-		return;
-	all->peak_bytes = all->current_bytes;
-	all->peak_blocks = all->current_blocks;
-	all->peak_at_ns = time_ns;
-	sites->peak_epoch++;
 }
 
 struct site_counters sites_get(const struct sites *sites, uint32_t site)
 {
-	if (site >= sites->count || !sites->chunks[site / CHUNK_SITES])
+	if (site >= sites->count || !sites->chunks[site / SITES_CHUNK])
 		return (struct site_counters){0};
 	const struct site_record *record = record_of(sites, site);
-	struct site_counters counters = record->counters;
-	if (record->epoch != sites->peak_epoch) {
-		counters.peak_bytes = counters.current_bytes;
-		counters.peak_blocks = counters.current_blocks;
-	}
-	return counters;
+	bool saved = record->epoch == sites->peak_epoch;
+	return (struct site_counters){
+		.current_bytes = record->current_bytes,
+		.current_blocks = current_blocks(record),
+		.total_bytes = record->total_bytes,
+		.total_blocks = record->total_blocks,
+		.released_bytes = record->released_bytes,
+		.released_blocks = record->released_blocks,
+		.ended_bytes = record->ended_bytes,
+		.ended_blocks = record->ended_blocks,
+		.peak_bytes = saved ? record->peak_bytes : record->current_bytes,
+		.peak_blocks = saved ? record->peak_blocks : current_blocks(record),
+		.largest_bytes = record->largest_bytes,
+		.temporary_blocks = record->temporary_blocks,
+		.lifetime_ns = record->lifetime_ns,
+		.failed_calls = record->failed_calls,
+	};
 }
 
 uint64_t sites_memory_bytes(const struct sites *sites)
 {
 	return sites->chunk_capacity * sizeof *sites->chunks +
-	       sites->chunks_used * CHUNK_SITES * sizeof(struct site_record);
+	       sites->chunks_used * SITES_CHUNK * sizeof(struct site_record);
 }
 
 static void add_site(struct total_counters *sums, const struct site_counters *one)

@@ -24,6 +24,8 @@
 #include "base/counters.h"
 #include "base/error.h"
 
+enum { SITES_CHUNK = 512 };
+
 struct site_record;
 
 struct sites {
@@ -39,14 +41,25 @@ struct sites {
 void sites_init(struct sites *sites);
 void sites_deinit(struct sites *sites);
 
+/* What sites_prepare does where the record is not there yet. */
+struct error *sites_make(struct sites *sites, uint32_t site);
+
 /*
  * Makes the record of a site, after which the functions below may name it. Errors: no memory; bad
  * input for UINT32_MAX, which is no dense id.
  */
-struct error *sites_prepare(struct sites *sites, uint32_t site);
+static inline struct error *sites_prepare(struct sites *sites, uint32_t site)
+{
+	if (site < sites->count && sites->chunks[site / SITES_CHUNK])
+		return NULL;
+	return sites_make(sites, site);
+}
 
-/* A block came: current and total grow. */
-void sites_created(struct sites *sites, uint32_t site, uint64_t size_bytes);
+/*
+ * A block came at time_ns: current and total grow, and that may be the highest sum so far (the
+ * first of equals counts). What else the same event does to the sums was done before.
+ */
+void sites_created(struct sites *sites, uint32_t site, uint64_t size_bytes, uint64_t time_ns);
 
 /* A block went after lifetime_ns: current shrinks, released grows. */
 void sites_released(struct sites *sites, uint32_t site, uint64_t size_bytes, uint64_t lifetime_ns,
@@ -57,9 +70,6 @@ void sites_ended(struct sites *sites, uint32_t site, uint64_t size_bytes);
 
 /* A call was refused. */
 void sites_failed(struct sites *sites, uint32_t site);
-
-/* After everything one event did: is this the highest sum so far? The first of equals counts. */
-void sites_consider_peak(struct sites *sites, uint64_t time_ns);
 
 /* The figures of a site with peak_* brought up to date; zeroes for a site never seen. */
 struct site_counters sites_get(const struct sites *sites, uint32_t site);

@@ -26,9 +26,11 @@ struct space {
 	struct threads threads;
 };
 
+enum { LEDGER_RECENT_SPACES = 128 };
+
 struct ledger {
 	struct map spaces;
-	struct space *recent; /* events come in runs of one space; may be NULL */
+	struct space *recent[LEDGER_RECENT_SPACES]; /* by the low bits of their id; may be NULL */
 	struct sites sites;
 	struct timeline timeline;
 	uint64_t seed;

@@ -32,11 +32,12 @@ void threads_deinit(struct threads *threads)
 
 struct ledger_thread *threads_find(struct threads *threads, uint32_t tid)
 {
-	if (threads->recent && threads->recent->tid == tid)
-		return threads->recent;
-	struct ledger_thread *thread = map_get(&threads->by_tid, tid);
+	struct ledger_thread *thread = threads_recent(threads, tid);
 	if (thread)
-		threads->recent = thread;
+		return thread;
+	thread = map_get(&threads->by_tid, tid);
+	if (thread)
+		threads->recent[tid % THREAD_RECENT] = thread;
 	return thread;
 }
 
@@ -73,7 +74,7 @@ struct error *threads_get(struct threads *threads, uint32_t tid, struct ledger_t
 		return error_no_memory();
 	thread->tid = tid;
 	occupy_slot(threads, thread);
-	threads->recent = thread;
+	threads->recent[tid % THREAD_RECENT] = thread;
 	*ret = take_ptr(thread);
 	return NULL;
 }
@@ -85,49 +86,23 @@ void threads_remove(struct threads *threads, struct ledger_thread *thread)
 		threads->slots[thread->slot] = NULL;
 		threads->free_slots[threads->free_count++] = thread->slot;
 	}
-	if (threads->recent == thread)
-		threads->recent = NULL;
+	if (threads->recent[thread->tid % THREAD_RECENT] == thread)
+		threads->recent[thread->tid % THREAD_RECENT] = NULL;
 	thread_free(thread);
-}
-
-void threads_created(struct threads *threads, struct ledger_thread *thread, uint64_t address)
-{
-	thread->last_address = address;
-	thread->last_serial = ++threads->serial;
-}
-
-static struct ledger_thread *thread_of_slot(const struct threads *threads, uint16_t slot)
-{
-	return slot < threads->slot_count ? threads->slots[slot] : NULL;
-}
-
-static void forget_last(struct ledger_thread *thread)
-{
-	thread->last_address = 0;
-	thread->last_serial = 0;
-}
-
-bool threads_forget_last(struct threads *threads, uint16_t slot, uint64_t address)
-{
-	struct ledger_thread *thread = thread_of_slot(threads, slot);
-	if (!thread || thread->last_address != address)
-		return false;
-	forget_last(thread);
-	return true;
 }
 
 bool threads_forget_serial(struct threads *threads, uint16_t slot, uint64_t serial)
 {
-	struct ledger_thread *thread = thread_of_slot(threads, slot);
+	struct ledger_thread *thread = threads_of_slot(threads, slot);
 	if (!thread || serial == 0 || thread->last_serial != serial)
 		return false;
-	forget_last(thread);
+	thread_forget_last(thread);
 	return true;
 }
 
 uint64_t threads_suspend_last(struct threads *threads, uint16_t slot, uint64_t address)
 {
-	struct ledger_thread *thread = thread_of_slot(threads, slot);
+	struct ledger_thread *thread = threads_of_slot(threads, slot);
 	if (!thread || thread->last_address != address)
 		return 0;
 	thread->last_address = 0;
@@ -136,7 +111,7 @@ uint64_t threads_suspend_last(struct threads *threads, uint16_t slot, uint64_t a
 
 void threads_resume_last(struct threads *threads, uint16_t slot, uint64_t serial, uint64_t address)
 {
-	struct ledger_thread *thread = thread_of_slot(threads, slot);
+	struct ledger_thread *thread = threads_of_slot(threads, slot);
 	if (thread && serial && thread->last_serial == serial)
 		thread->last_address = address;
 }
@@ -190,7 +165,7 @@ struct error *threads_check(const struct threads *threads)
 		if (thread->slot == THREAD_NO_SLOT)
 			continue;
 		with_slot++;
-		if (thread_of_slot(threads, thread->slot) != thread)
+		if (threads_of_slot(threads, thread->slot) != thread)
 			return error_new(ERROR_BAD_INPUT, "threads: slot %u is not %u's",
 					 thread->slot, thread->tid);
 	}

@@ -30,6 +30,7 @@ enum {
 	/* Slot of a thread beyond the first 65535 of a space: its blocks never count as temporary.
 	 */
 	THREAD_NO_SLOT = UINT16_MAX,
+	THREAD_RECENT = 16,
 };
 
 /* A resize between its begin and its end. */
@@ -51,7 +52,7 @@ struct ledger_thread {
 
 struct threads {
 	struct map by_tid;
-	struct ledger_thread *recent; /* events come in runs of one thread; may be NULL */
+	struct ledger_thread *recent[THREAD_RECENT]; /* by the low bits of their tid; may be NULL */
 	struct ledger_thread **slots;
 	size_t slot_count;
 	size_t slot_capacity;
@@ -64,6 +65,13 @@ struct threads {
 void threads_init(struct threads *threads);
 void threads_deinit(struct threads *threads);
 
+/* The thread's record if it was asked for lately, else NULL: no more than a look. */
+static inline struct ledger_thread *threads_recent(const struct threads *threads, uint32_t tid)
+{
+	struct ledger_thread *thread = threads->recent[tid % THREAD_RECENT];
+	return thread && thread->tid == tid ? thread : NULL;
+}
+
 /* The thread's record, or NULL if it was never seen. */
 struct ledger_thread *threads_find(struct threads *threads, uint32_t tid);
 
@@ -74,13 +82,38 @@ struct error *threads_get(struct threads *threads, uint32_t tid, struct ledger_t
 void threads_remove(struct threads *threads, struct ledger_thread *thread);
 
 /* The thread created the block at address. */
-void threads_created(struct threads *threads, struct ledger_thread *thread, uint64_t address);
+static inline void threads_created(struct threads *threads, struct ledger_thread *thread,
+				   uint64_t address)
+{
+	thread->last_address = address;
+	thread->last_serial = ++threads->serial;
+}
+
+/* The thread that has this slot, or NULL. */
+static inline struct ledger_thread *threads_of_slot(const struct threads *threads, uint16_t slot)
+{
+	return slot < threads->slot_count ? threads->slots[slot] : NULL;
+}
+
+/* What the thread created last is gone. */
+static inline void thread_forget_last(struct ledger_thread *thread)
+{
+	thread->last_address = 0;
+	thread->last_serial = 0;
+}
 
 /*
  * A block created by the thread of this slot is released: true if that thread has created nothing
  * since, which it then forgets.
  */
-bool threads_forget_last(struct threads *threads, uint16_t slot, uint64_t address);
+static inline bool threads_forget_last(struct threads *threads, uint16_t slot, uint64_t address)
+{
+	struct ledger_thread *thread = threads_of_slot(threads, slot);
+	if (!thread || thread->last_address != address)
+		return false;
+	thread_forget_last(thread);
+	return true;
+}
 
 /*
  * A block created by the thread of this slot leaves the table for a resize: the serial of its

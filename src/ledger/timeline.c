@@ -8,6 +8,8 @@ void timeline_init(struct timeline *timeline)
 {
 	timeline->count = 0;
 	timeline->shift = FIRST_SHIFT;
+	timeline->end_ns = 0;
+	timeline->highest_bytes = 0;
 }
 
 static void raise_to(struct ledger_point *point, uint64_t bytes, uint64_t blocks)
@@ -48,5 +50,8 @@ void timeline_record(struct timeline *timeline, uint64_t time_ns, struct timelin
 		};
 		timeline->count++;
 	}
-	raise_to(&timeline->points[timeline->count - 1], after.bytes, after.blocks);
+	struct ledger_point *last = &timeline->points[timeline->count - 1];
+	raise_to(last, after.bytes, after.blocks);
+	timeline->end_ns = (uint64_t)timeline->count << timeline->shift;
+	timeline->highest_bytes = last->current_bytes;
 }

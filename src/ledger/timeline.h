@@ -7,12 +7,14 @@
  * Point i covers [i << shift, (i + 1) << shift) nanoseconds and holds the highest value within. An
  * event beyond the last possible point doubles the width: neighbours merge into their higher one.
  *
- * Equations: count <= LEDGER_TIMELINE_POINTS, points[i].time_ns = i << shift, and the highest of
- * all points is the session's peak.
+ * Equations: count <= LEDGER_TIMELINE_POINTS, points[i].time_ns = i << shift, end_ns = count <<
+ * shift (modulo 2^64), highest_bytes = points[count - 1].current_bytes (0 without points), and the
+ * highest of all points is the session's peak.
  */
 #ifndef LEDGER_TIMELINE_H
 #define LEDGER_TIMELINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +29,8 @@ struct timeline {
 	struct ledger_point points[LEDGER_TIMELINE_POINTS];
 	size_t count;
 	unsigned shift;
+	uint64_t end_ns;	/* where the last point ends */
+	uint64_t highest_bytes; /* the last point's */
 };
 
 void timeline_init(struct timeline *timeline);
@@ -37,5 +41,24 @@ void timeline_init(struct timeline *timeline);
  */
 void timeline_record(struct timeline *timeline, uint64_t time_ns, struct timeline_level before,
 		     struct timeline_level after);
+
+/*
+ * May a time lie beyond the last point? Where it does not, timeline_raise does the same as
+ * timeline_record.
+ */
+static inline bool timeline_is_beyond(const struct timeline *timeline, uint64_t time_ns)
+{
+	return time_ns >= timeline->end_ns;
+}
+
+/* The level reached this within the last point. */
+static inline void timeline_raise(struct timeline *timeline, uint64_t bytes, uint64_t blocks)
+{
+	if (bytes <= timeline->highest_bytes)
+		return;
+	struct ledger_point *last = &timeline->points[timeline->count - 1];
+	last->current_bytes = timeline->highest_bytes = bytes;
+	last->current_blocks = blocks;
+}
 
 #endif

@@ -13,47 +13,68 @@ static void ok(struct error *err)
 	ck_assert_msg(err == NULL, "%s", err ? error_message(err) : "");
 }
 
-/* Puts a block whose other fields follow from its address. */
-static bool put(struct live_table *table, uint64_t address)
+/* A block whose other fields follow from its address; every seventh is too large for a bucket. */
+static struct live_block block_at(uint64_t address)
 {
-	struct live_block *block;
+	return (struct live_block){
+		.address = address,
+		.born_ns = ~address,
+		.size_bytes =
+			address % 7 ? address & 0xffffffff : LIVE_BLOCK_SIZE_MAX - address % 9,
+		.thread = (uint16_t)address,
+		.site = (uint32_t)(address >> 3) & 0xffffff,
+	};
+}
+
+/* The same without the large ones, for what is said of the buckets alone. */
+static struct live_block small_at(uint64_t address)
+{
+	struct live_block block = block_at(address);
+	block.size_bytes = address & 0xffffffff;
+	return block;
+}
+
+static bool same(const struct live_block *a, const struct live_block *b)
+{
+	return a->address == b->address && a->born_ns == b->born_ns &&
+	       a->size_bytes == b->size_bytes && a->thread == b->thread && a->site == b->site;
+}
+
+/* Puts a block; what it replaces must be the block of that address. */
+static bool put(struct live_table *table, struct live_block block)
+{
+	struct live_block old;
 	bool stood;
-	struct error *err = live_table_put(table, address, &block, &stood);
+	struct error *err = live_table_put(table, &block, &old, &stood);
 	if (err)
 		ck_abort_msg("%s", error_message(err));
-	block->size_bytes = address & 0xffffffff;
-	block->born_ns = ~address;
-	block->thread = (uint16_t)address;
-	block->site = (uint32_t)(address >> 3);
+	if (stood && old.address != block.address)
+		ck_abort_msg("another block than the one of its address was replaced");
 	return stood;
 }
 
-static bool intact(const struct live_block *block, uint64_t address)
+static bool stands(const struct live_table *table, struct live_block want)
 {
-	return block && block->address == address && block->size_bytes == (address & 0xffffffff) &&
-	       block->born_ns == ~address && block->thread == (uint16_t)address &&
-	       block->site == (uint32_t)(address >> 3);
-}
-
-static bool stands(const struct live_table *table, uint64_t address)
-{
-	return intact(live_table_find(table, address), address);
+	struct live_block block;
+	return live_table_find(table, want.address, &block) && same(&block, &want);
 }
 
 START_TEST(blocks_are_found_through_every_step_of_growth)
 {
 	struct live_table table;
 	live_table_init(&table, SEED);
-	/* Past the size from which the table grows by an eighth, several times. */
-	const uint64_t count = 1200000;
+	/* Past the size from which the table grows by a fifth, several times. */
+	const uint64_t count = 2500000;
 	for (uint64_t i = 1; i <= count; i++) {
-		bool stood = put(&table, i * 48);
+		bool stood = put(&table, small_at(i * 48));
+		struct live_block none;
 		/* An old one, the one in the middle, the new one and one that is not there. */
-		if (stood || !stands(&table, 48) || !stands(&table, (i + 1) / 2 * 48) ||
-		    !stands(&table, i * 48) || live_table_find(&table, i * 48 + 1))
+		if (stood || !stands(&table, small_at(48)) ||
+		    !stands(&table, small_at((i + 1) / 2 * 48)) ||
+		    !stands(&table, small_at(i * 48)) || live_table_find(&table, i * 48 + 1, &none))
 			ck_abort_msg("wrong after %lu puts", (unsigned long)i);
 		uint64_t bytes = live_table_memory_bytes(&table);
-		if (i > 1000000 && bytes > 40 * i)
+		if (i > 500000 && bytes > 40 * i)
 			ck_abort_msg("%.2f bytes a block of %lu", (double)bytes / (double)i,
 				     (unsigned long)i);
 	}
@@ -78,15 +99,16 @@ START_TEST(random_puts_and_takes_agree_with_a_plain_array)
 		size_t i = state >> 20 & 0x7ffffff;
 		i %= ADDRESSES;
 		uint64_t address = 0x7f0000000000 + i * 16;
+		struct live_block want = block_at(address);
 		/* Waves: mostly puts, then mostly takes. */
 		if ((state & 15) < (step / 500000 % 2 ? 4 : 13)) {
-			wrong += put(&table, address) != live[i];
+			wrong += put(&table, want) != live[i];
 			count += !live[i];
 			live[i] = true;
 		} else {
 			struct live_block block;
 			wrong += live_table_take(&table, address, &block) != live[i];
-			wrong += live[i] && !intact(&block, address);
+			wrong += live[i] && !same(&block, &want);
 			count -= live[i];
 			live[i] = false;
 		}
@@ -94,9 +116,10 @@ START_TEST(random_puts_and_takes_agree_with_a_plain_array)
 			ok(live_table_check(&table));
 	}
 	for (size_t i = 0; i < ADDRESSES; i++)
-		wrong += stands(&table, 0x7f0000000000 + i * 16) != live[i];
+		wrong += stands(&table, block_at(0x7f0000000000 + i * 16)) != live[i];
 	ck_assert_uint_eq(wrong, 0);
-	ck_assert_uint_eq(table.count, count);
+	ck_assert_uint_eq(table.count + table.rest.by_hash.count, count);
+	ck_assert_uint_gt(table.rest.by_hash.count, 0);
 	live_table_deinit(&table);
 }
 END_TEST
@@ -109,111 +132,162 @@ START_TEST(walking_meets_every_block_once_also_in_the_middle_of_growth)
 	bool met_growing = false;
 	for (int round = 0; round < 60; round++) {
 		for (int i = 0; i < 37; i++)
-			put(&table, ++put_count);
-		met_growing |= table.old.blocks != NULL;
+			put(&table, block_at(++put_count));
+		met_growing |= table.border != 0;
 		_cleanup_free_ bool *seen = calloc(put_count + 1, sizeof *seen);
 		size_t cursor = 0, count = 0;
-		const struct live_block *block;
-		while ((block = live_table_next(&table, &cursor))) {
-			count += !seen[block->address];
-			seen[block->address] = true;
+		struct live_block block;
+		while (live_table_next(&table, &cursor, &block)) {
+			struct live_block want = block_at(block.address);
+			ck_assert(same(&block, &want));
+			count += !seen[block.address];
+			seen[block.address] = true;
 		}
 		ck_assert_uint_eq(count, put_count);
+		ok(live_table_check(&table));
 	}
 	ck_assert(met_growing);
 	live_table_deinit(&table);
 }
 END_TEST
 
-START_TEST(no_put_moves_more_than_a_few_slots)
+START_TEST(no_put_moves_more_than_a_few_homes_and_growth_ends_before_the_next)
 {
-	/* The border between moved and unmoved advances by bounded steps. */
 	struct live_table table;
 	live_table_init(&table, SEED);
-	size_t longest = 0;
-	for (uint64_t i = 1; i <= 300000; i++) {
-		size_t before = table.old.blocks ? table.drained : 0;
-		put(&table, i * 16);
-		if (table.old.blocks && table.drained > before && table.drained - before > longest)
-			longest = table.drained - before;
+	size_t longest = 0, overfull = 0;
+	for (uint64_t i = 1; i <= 1000000; i++) {
+		size_t before = table.border;
+		size_t bytes = table.memory.bytes;
+		put(&table, small_at(i * 16));
+		/* Growth that begins moves nothing yet. */
+		if (table.memory.bytes == bytes && before - table.border > longest)
+			longest = before - table.border;
+		overfull += table.border && table.count >= table.capacity * 4;
 	}
 	ck_assert_uint_gt(longest, 0);
-	ck_assert_uint_lt(longest, 1024);
+	ck_assert_uint_lt(longest, 16);
+	ck_assert_uint_eq(overfull, 0);
 	live_table_deinit(&table);
 }
 END_TEST
 
-START_TEST(addresses_that_collide_at_the_very_end_are_refused_not_lost)
+/* Addresses whose homes among `capacity` ones are `home` or later ones. */
+static void find_hostile(uint64_t *addresses, size_t count, size_t capacity, size_t home)
 {
-	/* Only someone who knows the seed can do this: every block at home in the last slots. */
-	enum { CAPACITY = 8192, MOST = 2300 };
+	size_t found = 0;
+	for (uint64_t a = 1; found < count; a++)
+		if (live_table_home(live_table_hash(SEED, a), capacity) >= home)
+			addresses[found++] = a;
+}
+
+START_TEST(addresses_that_all_collide_are_kept_nevertheless)
+{
+	/* Only someone who knows the seed can do this: every block at home in the last places. */
+	enum { MOST = 3000 };
 	struct live_table table;
 	live_table_init(&table, SEED);
-	for (uint64_t i = 1; table.now.capacity < CAPACITY || table.old.blocks; i++)
-		put(&table, i);
+	for (uint64_t i = 1; table.capacity < 1000 || table.border; i++)
+		put(&table, small_at(i));
 	struct live_block gone;
 	for (uint64_t i = 1; table.count; i++)
 		ck_assert(live_table_take(&table, i, &gone));
-	_cleanup_free_ uint64_t *hostile = calloc(MOST, sizeof *hostile);
-	size_t found = 0, accepted = 0;
-	for (uint64_t a = 1; found < MOST; a++)
-		if (live_table_home(live_table_hash(SEED, a), CAPACITY) >= CAPACITY - 8)
-			hostile[found++] = a;
-	for (size_t i = 0; i < MOST; i++) {
-		struct live_block *block;
-		bool stood;
-		struct error *err = live_table_put(&table, hostile[i], &block, &stood);
-		accepted += err == NULL;
-		error_free(err);
-	}
-	ck_assert_uint_lt(accepted, MOST);
-	ck_assert_uint_eq(table.count, accepted);
+	uint64_t hostile[MOST];
+	find_hostile(hostile, MOST, table.capacity, table.capacity - 4);
+	for (size_t i = 0; i < MOST; i++)
+		put(&table, small_at(hostile[i]));
+	ck_assert_uint_gt(table.rest.by_hash.count, 0);
+	ck_assert_uint_eq(table.count + table.rest.by_hash.count, MOST);
 	ok(live_table_check(&table));
-	for (size_t i = 0; i < accepted; i++)
-		ck_assert_ptr_nonnull(live_table_find(&table, hostile[i]));
+	for (size_t i = 0; i < MOST; i++)
+		ck_assert(stands(&table, small_at(hostile[i])));
+	for (size_t i = 0; i < MOST; i++)
+		ck_assert(live_table_take(&table, hostile[i], &gone));
+	ck_assert_uint_eq(table.count + table.rest.by_hash.count, 0);
+	ok(live_table_check(&table));
 	live_table_deinit(&table);
 }
 END_TEST
 
-/* An array of capacity homes (and as many spare slots) for a table built by hand. */
-static struct live_slots array(size_t capacity)
-{
-	return (struct live_slots){.blocks = calloc(2 * capacity, sizeof(struct live_block)),
-				   .capacity = capacity,
-				   .limit = capacity};
-}
-
 START_TEST(a_move_that_finds_no_room_keeps_every_block)
 {
-	/* Nobody's growth makes such a pair: the array to move into is the smaller one. */
+	/* Nobody's growth is so small: more homes in the same memory. */
+	enum { BLOCKS = 43 };
 	struct live_table table;
 	live_table_init(&table, SEED);
-	table.now = array(128);
-	uint64_t last[110];
-	size_t found = 0;
-	for (uint64_t a = 1; found < 110; a++)
-		if (live_table_home(live_table_hash(SEED, a), 128) == 127)
-			last[found++] = a;
-	for (size_t i = 0; i < 100; i++)
-		put(&table, last[i]);
-	table.old = table.now;
-	table.now = array(64);
-	for (size_t attempt = 0; attempt < 20; attempt++) {
-		struct live_block *block;
-		bool stood;
-		struct error *err = live_table_put(&table, last[100], &block, &stood);
-		if (attempt < 7)
-			ck_assert_ptr_null(err);
-		if (attempt == 19)
-			ck_assert_ptr_nonnull(err);
-		error_free(err);
-	}
-	table.now.limit = 128;
+	put(&table, small_at(1));
+	struct live_block block;
+	ck_assert(live_table_take(&table, 1, &block));
+	uint64_t last[BLOCKS + 1];
+	find_hostile(last, BLOCKS + 1, table.capacity, table.capacity - 1);
+	for (size_t i = 0; i < BLOCKS; i++)
+		put(&table, small_at(last[i]));
+	ck_assert_uint_eq(table.rest.by_hash.count, 0);
+	table.border = table.old_capacity = table.capacity;
+	table.capacity += 7;
+	table.generation ^= 1;
 	ok(live_table_check(&table));
-	for (size_t i = 0; i < 100; i++)
-		ck_assert(stands(&table, last[i]));
-	for (size_t i = 0; i < 64 * 2; i++)
-		ck_assert_uint_eq(table.now.blocks[i].address, 0);
+	put(&table, small_at(last[BLOCKS]));
+	ok(live_table_check(&table));
+	ck_assert_uint_ge(table.rest.by_hash.count, BLOCKS);
+	for (size_t i = 0; i <= BLOCKS; i++)
+		ck_assert(stands(&table, small_at(last[i])));
+	live_table_deinit(&table);
+}
+END_TEST
+
+/* Every way in which a block can be too large for a bucket, and the last that is not. */
+static const struct live_block extremes[] = {
+	{.address = 16, .size_bytes = (UINT64_C(1) << 38) - 1, .site = (1 << 26) - 1, .thread = 9},
+	{.address = 16, .size_bytes = UINT64_C(1) << 38},
+	{.address = 16, .site = 1 << 26, .born_ns = UINT64_MAX},
+	{.address = 16,
+	 .size_bytes = LIVE_BLOCK_SIZE_MAX,
+	 .site = UINT32_MAX,
+	 .thread = UINT16_MAX},
+	{.address = 16, .born_ns = UINT64_MAX, .thread = UINT16_MAX},
+	{.address = (UINT64_C(1) << 48) + 16, .size_bytes = 3},
+	{.address = UINT64_MAX, .size_bytes = LIVE_BLOCK_SIZE_MAX},
+};
+enum { EXTREMES = sizeof extremes / sizeof *extremes };
+
+START_TEST(extraordinary_blocks_stand_beside_usual_ones_and_replace_them)
+{
+	struct live_table table;
+	live_table_init(&table, SEED);
+	struct live_block old, block;
+	bool stood;
+	for (size_t i = 0; i < EXTREMES; i++)
+		for (size_t j = 0; j < EXTREMES; j++) {
+			ok(live_table_put(&table, &extremes[i], &old, &stood));
+			ck_assert(!stood);
+			ok(live_table_put(&table, &extremes[j], &old, &stood));
+			ck_assert_int_eq(stood, extremes[i].address == extremes[j].address);
+			ck_assert(!stood || same(&old, &extremes[i]));
+			ck_assert(stands(&table, extremes[j]));
+			ok(live_table_check(&table));
+			ck_assert(live_table_take(&table, extremes[j].address, &block));
+			ck_assert(same(&block, &extremes[j]));
+			ck_assert(stood || live_table_take(&table, extremes[i].address, &block));
+			ck_assert(!live_table_take(&table, extremes[i].address, &block));
+		}
+	ck_assert_uint_eq(table.count + table.rest.by_hash.count, 0);
+	live_table_deinit(&table);
+}
+END_TEST
+
+START_TEST(prefetching_is_harmless_for_any_address_at_any_time)
+{
+	struct live_table table;
+	live_table_init(&table, SEED);
+	live_table_prefetch(&table, 16);
+	for (uint64_t i = 1; i < 3000; i++) {
+		put(&table, block_at(i));
+		live_table_prefetch(&table, i * 0x123456789abcdef);
+		live_table_prefetch(&table, UINT64_MAX - i);
+	}
+	ok(live_table_check(&table));
+	ck_assert_uint_eq(table.count + table.rest.by_hash.count, 2999);
 	live_table_deinit(&table);
 }
 END_TEST
@@ -226,9 +300,11 @@ int main(void)
 	tcase_add_test(cases, blocks_are_found_through_every_step_of_growth);
 	tcase_add_test(cases, random_puts_and_takes_agree_with_a_plain_array);
 	tcase_add_test(cases, walking_meets_every_block_once_also_in_the_middle_of_growth);
-	tcase_add_test(cases, no_put_moves_more_than_a_few_slots);
-	tcase_add_test(cases, addresses_that_collide_at_the_very_end_are_refused_not_lost);
+	tcase_add_test(cases, no_put_moves_more_than_a_few_homes_and_growth_ends_before_the_next);
+	tcase_add_test(cases, addresses_that_all_collide_are_kept_nevertheless);
 	tcase_add_test(cases, a_move_that_finds_no_room_keeps_every_block);
+	tcase_add_test(cases, extraordinary_blocks_stand_beside_usual_ones_and_replace_them);
+	tcase_add_test(cases, prefetching_is_harmless_for_any_address_at_any_time);
 	suite_add_tcase(suite, cases);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
