@@ -49,6 +49,18 @@ static void take_all(struct target *target)
 	}
 }
 
+bool arrivals_make_room(struct target *target)
+{
+	return array_reserve(&target->arrived, &target->arrived_capacity,
+			     target->arrived_count + 2 * target->threads.count,
+			     sizeof *target->arrived);
+}
+
+void arrivals_defer(struct target *target, pid_t tid, int status)
+{
+	target->arrived[target->arrived_count++] = (struct target_arrival){tid, status};
+}
+
 pid_t arrivals_next(struct target *target, bool wait, int *status_ret)
 {
 	if (target->arrived_first < target->arrived_count) {

@@ -22,4 +22,10 @@
  */
 pid_t arrivals_next(struct target *target, bool wait, int *status_ret);
 
+/* Makes room for two statuses of every thread; false without memory. */
+bool arrivals_make_room(struct target *target);
+
+/* Puts a status behind those that wait to be looked at; there must be room. */
+void arrivals_defer(struct target *target, pid_t tid, int status);
+
 #endif

@@ -18,6 +18,7 @@ static bool must_stop(const struct target_thread *thread)
 	return !proc_asleep_in_call(thread->process->pid, thread->tid);
 }
 
+/* All are looked at before the first is stopped: the look takes longer than the stop. */
 void target_drain(struct target *target)
 {
 	target->draining = true;
@@ -26,8 +27,16 @@ void target_drain(struct target *target)
 	struct map_entry *entry;
 	while ((entry = map_next(&target->threads, &cursor))) {
 		struct target_thread *thread = entry->value;
-		if (must_stop(thread) && ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL) == 0)
+		if (must_stop(thread))
 			thread->interrupted = true;
+	}
+	target->paused_since_ns = clock_now_ns();
+	cursor = 0;
+	while ((entry = map_next(&target->threads, &cursor))) {
+		struct target_thread *thread = entry->value;
+		if (thread->interrupted)
+			thread->interrupted =
+				ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL) == 0;
 	}
 }
 

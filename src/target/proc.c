@@ -92,6 +92,13 @@ static pid_t status_last_number(const char *text, const char *name)
 	return (pid_t)last;
 }
 
+static bool status_has_word(const char *text, const char *name, const char *word)
+{
+	const char *value = status_field(text, name);
+	const char *found = value ? strstr(value, word) : NULL;
+	return found && found < value + strcspn(value, "\n");
+}
+
 struct error *proc_status(pid_t tid, struct proc_status *ret)
 {
 	char path[64];
@@ -111,9 +118,12 @@ struct error *proc_status(pid_t tid, struct proc_status *ret)
 		.signals_blocked = status_number(text, "SigBlk", 16),
 		.signals_ignored = status_number(text, "SigIgn", 16),
 		.signals_caught = status_number(text, "SigCgt", 16),
+		.signals_pending =
+			status_number(text, "SigPnd", 16) | status_number(text, "ShdPnd", 16),
 		.capabilities = status_number(text, "CapEff", 16),
 		.seccomp = (int)status_number(text, "Seccomp", 10),
 		.has_memory = status_field(text, "VmSize") != NULL,
+		.shadow_stack = status_has_word(text, "x86_Thread_features", "shstk"),
 	};
 	status_ids(text, "Uid", &ret->real_uid, &ret->effective_uid, &ret->saved_uid);
 	status_ids(text, "Gid", &ret->real_gid, &ret->effective_gid, &ret->saved_gid);
@@ -189,6 +199,21 @@ bool proc_asleep_in_call(pid_t pid, pid_t tid)
 	ssize_t got = read(fd, text, sizeof text - 1);
 	/* "running", "-1 SP PC" for one blocked outside of a call, "NR ARGS... SP PC" inside. */
 	return got > 0 && isdigit((unsigned char)text[0]);
+}
+
+/* "running", "-1 SP PC", or "NR A1 A2 A3 A4 A5 A6 SP PC", proc(5). */
+bool proc_resting_place(pid_t pid, pid_t tid, uint64_t *sp_ret, uint64_t *pc_ret)
+{
+	char path[64], text[256];
+	snprintf(path, sizeof path, "/proc/%d/task/%d/syscall", pid, tid);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	if (got <= 0)
+		return false;
+	text[got] = '\0';
+	if (sscanf(text, "-1 %lx %lx", sp_ret, pc_ret) == 2)
+		return true;
+	return sscanf(text, "%*d %*x %*x %*x %*x %*x %*x %lx %lx", sp_ret, pc_ret) == 2;
 }
 
 /* "start-end perms offset major:minor inode   path", proc(5); false if it does not parse. */

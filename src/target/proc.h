@@ -23,9 +23,11 @@ struct proc_status {
 	uint64_t signals_blocked; /* bit n-1: signal n */
 	uint64_t signals_ignored;
 	uint64_t signals_caught;
-	uint64_t capabilities; /* effective */
-	int seccomp;	       /* 0 off, 1 strict, 2 filter */
-	bool has_memory;       /* false: a kernel thread or a zombie */
+	uint64_t signals_pending; /* of the thread or of its process */
+	uint64_t capabilities;	  /* effective */
+	int seccomp;		  /* 0 off, 1 strict, 2 filter */
+	bool has_memory;	  /* false: a kernel thread or a zombie */
+	bool shadow_stack;	  /* x86_Thread_features */
 };
 
 /* ERROR_GONE if there is no such process or thread. tid may be a thread of any process. */
@@ -39,6 +41,9 @@ struct error *proc_tasks(pid_t pid, pid_t **tids_ret, size_t *count_ret);
 
 /* Whether the thread is asleep inside a system call (not running, not faulting, not stopped). */
 bool proc_asleep_in_call(pid_t pid, pid_t tid);
+
+/* Where in its code, and on its stack, a thread rests that does not run; false if it runs. */
+bool proc_resting_place(pid_t pid, pid_t tid, uint64_t *sp_ret, uint64_t *pc_ret);
 
 struct proc_mapping {
 	uint64_t start, end;

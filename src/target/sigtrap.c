@@ -54,10 +54,13 @@ void sigtrap_inherit(struct target_process *process, const struct target_process
 static struct error *read_action(struct target *target, struct target_thread *thread)
 {
 	struct target_process *process = thread->process;
-	target_addr room = remote_scratch(thread, sizeof process->sigtrap_action);
-	const uint64_t arguments[4] = {SIGTRAP, 0, room.v, KERNEL_MASK_BYTES};
+	_cleanup_remote_ struct remote remote = {0};
+	struct error *err = remote_begin(target, thread, &remote);
+	target_addr room = remote_scratch(&remote);
+	const uint64_t arguments[6] = {SIGTRAP, 0, room.v, KERNEL_MASK_BYTES};
 	int64_t result = -1;
-	struct error *err = remote_call(target, thread, SYS_rt_sigaction, arguments, &result);
+	if (!err)
+		err = remote_call(&remote, SYS_rt_sigaction, arguments, &result);
 	if (!err && result == 0)
 		err = target_read(process->space, room, &process->sigtrap_action,
 				  sizeof process->sigtrap_action);
@@ -183,12 +186,15 @@ static struct error *restore_action(struct target *target, struct target_thread 
 	struct target_sigaction ignore = {.handler = (uint64_t)(uintptr_t)SIG_IGN};
 	const struct target_sigaction *action =
 		process->sigtrap == TARGET_SIGTRAP_IGNORED ? &ignore : &process->sigtrap_action;
-	target_addr room = remote_scratch(thread, sizeof *action);
-	const uint64_t arguments[4] = {SIGTRAP, room.v, 0, KERNEL_MASK_BYTES};
+	_cleanup_remote_ struct remote remote = {0};
+	struct error *err = remote_begin(target, thread, &remote);
+	target_addr room = remote_scratch(&remote);
+	const uint64_t arguments[6] = {SIGTRAP, room.v, 0, KERNEL_MASK_BYTES};
 	int64_t result = -1;
-	struct error *err = target_write(process->space, room, action, sizeof *action);
 	if (!err)
-		err = remote_call(target, thread, SYS_rt_sigaction, arguments, &result);
+		err = target_write(process->space, room, action, sizeof *action);
+	if (!err)
+		err = remote_call(&remote, SYS_rt_sigaction, arguments, &result);
 	return err;
 }
 

@@ -11,7 +11,7 @@
 
 void target_init(struct target *target, const struct log *log, _Atomic bool *poke)
 {
-	*target = (struct target){.log = log, .poke = poke, .gap_ns = UINT32_MAX};
+	*target = (struct target){.log = log, .poke = poke, .gap_ns = UINT32_MAX, .policy = -1};
 }
 
 void target_deinit(struct target *target)

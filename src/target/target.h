@@ -8,6 +8,7 @@
  * target.c: the object, its threads, processes and spaces.    wait.c: wait status to event.
  * arrivals.c, tree.c, permission.c: private to this folder.
  * start.c, attach.c: the two beginnings.    detach.c: the one end.
+ * pause.c: a stop of all threads after which they go on.
  * memory.c: bytes of a space.    proc.c: what /proc says.    remote.c: system calls made inside.
  * sigtrap.c: keeps the target's SIGTRAP mask and disposition as they were.
  *
@@ -35,7 +36,9 @@ struct target_space {
 	int memory_fd; /* /proc/PID/mem of one of its processes */
 	pid_t pid;     /* a living process in it, for /proc */
 	size_t process_count;
-	void *owner_data; /* of whoever drives the target */
+	target_addr remote_call; /* remote_code.h: where to find them, as last seen; 0: unknown */
+	target_addr remote_restore; /* the same */
+	void *owner_data;	    /* of whoever drives the target */
 };
 
 /* How a process treats SIGTRAP, which an int3 may destroy: see sigtrap.h. */
@@ -80,6 +83,7 @@ struct target_thread {
 	bool from_before;  /* it was running when we attached */
 	bool trap_pending; /* LISTENING with an int3's SIGTRAP still queued */
 	bool interrupted;  /* PTRACE_INTERRUPT was sent, its stop has not come */
+	bool paused;	   /* STOPPED by target_pause, and by nothing else */
 	int parked_status; /* a stop that came before the creator's event, else 0 */
 	int resume_signal; /* while draining: what target_resume asked for */
 	bool registers_valid;
@@ -136,8 +140,11 @@ struct target {
 	uint32_t spaces_issued;
 	const struct log *log;
 	bool draining;
+	bool impatient; /* target_next returns QUIET where it would have to wait */
+	int policy;	/* the tracer thread's own, while a pause has it changed; -1: it has not */
 	uint64_t drain_until_ns;
-	_Atomic bool *poke; /* looked at when a signal interrupts a wait; may not be NULL */
+	uint64_t paused_since_ns; /* when the last drain or pause began to stop threads */
+	_Atomic bool *poke;	  /* looked at when a signal interrupts a wait; may not be NULL */
 	struct target_statistics statistics;
 	bool pinned;	 /* target and tracer on one CPU: never spin */
 	uint64_t gap_ns; /* running mean of the time between a resume and the next stop */
@@ -209,6 +216,20 @@ bool target_set_pc(struct target_thread *thread, uint64_t pc);
  * the probes are out, it collects those that woke up meanwhile.
  */
 void target_drain(struct target *target);
+
+/*
+ * Stops every thread of space (NULL: of all) that is not asleep inside a system call; or `only` one
+ * thread, asleep or not. What happens meanwhile waits for the next target_next, and its thread
+ * stays stopped until then. Where it may, the tracer runs ahead of all others during a pause
+ * (SCHED_FIFO), so that what it wakes does not keep it from waking the rest. Threads that cannot be
+ * stopped in a fifth of a second, or without memory, are left as they are: whoever relies on it
+ * looks at `state`.
+ */
+void target_pause(struct target *target, const struct target_space *space,
+		  const struct target_thread *only);
+
+/* Ends a pause: lets those go on that it has stopped. */
+void target_go_on(struct target *target);
 
 /*
  * Detaches every stopped thread. Those asleep in system calls, or in a group-stop, stay seized

@@ -295,8 +295,9 @@ struct error *target_next(struct target *target, struct target_event *ret)
 			ready->parked_status = 0;
 			err = on_stop(target, ready, status, &event, ret);
 		} else {
-			pid_t tid = target->draining ? wait_draining(target, &status)
-						     : arrivals_next(target, true, &status);
+			pid_t tid = target->draining
+					    ? wait_draining(target, &status)
+					    : arrivals_next(target, !target->impatient, &status);
 			if (tid > 0)
 				err = on_status(target, tid, status, &event, ret);
 			else if (tid == 0)
