@@ -17,7 +17,7 @@ CPPFLAGS = -D_GNU_SOURCE -DTRACEALLOC_VERSION='"$(VERSION)"' -DTRACEALLOC_CHECKS
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(if $(WERROR),-Werror) -fno-strict-aliasing -pthread $(CFLAGS) \
 	     $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 ALL_LDFLAGS = $(LDFLAGS) -pthread $(if $(SAN),-fsanitize=$(SAN))
-LIBS     = -ldw -lelf -llzma -lZydis -liberty -ljansson
+LIBS     = -ldw -lelf -llzma -lZydis -liberty -lzstd -ljansson
 
 # The folders, lowest first, each with those it may be linked with (scripts/lint-layers holds the
 # include table).
@@ -29,11 +29,11 @@ NEEDS_target    = target arch base
 NEEDS_image     = image arch unwind base
 NEEDS_allocator = allocator base
 NEEDS_stack     = stack target image unwind arch base
-NEEDS_probe     = probe allocator target arch base
+NEEDS_probe     = probe agent unwind allocator target arch base
 NEEDS_ledger    = ledger base
 NEEDS_snapshot  = snapshot base
 NEEDS_report    = report snapshot base
-NEEDS_session   = session probe stack snapshot ledger allocator image target unwind arch base
+NEEDS_session   = session probe agent stack snapshot ledger allocator image target unwind arch base
 NEEDS_cli       = cli report $(NEEDS_session)
 
 SOURCES = $(foreach f,$(FOLDERS),$(wildcard src/$(f)/*.c))
@@ -61,6 +61,55 @@ $(foreach f,$(FOLDERS),$(eval $(call archive_rule,$(f))))
 $(O)/tracealloc: $(O)/obj/cli/main.o $(call archives,$(NEEDS_cli))
 	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(O)/obj/cli/main.o \
 		-Wl,--start-group $(call archives,$(NEEDS_cli)) -Wl,--end-group $(LIBS)
+
+# ---- agent: freestanding, whatever the rest is built with. Its flat image is a constant of lib/agent.a.
+# cache.c is a part of call.o: agent/cache_inline.h.
+AGENT_SOURCES  = $(filter-out src/unwind/cache.c,$(wildcard src/agent/*.c src/unwind/*.c))
+AGENT_OBJECTS  = $(patsubst src/%.c,$(O)/agent/%.o,$(AGENT_SOURCES))
+AGENT_CPPFLAGS = -Isrc
+AGENT_CFLAGS   = -std=gnu11 $(WARNINGS) $(if $(WERROR),-Werror) -O2 -g -ffreestanding -fno-builtin \
+		 -mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fomit-frame-pointer \
+		 -fno-asynchronous-unwind-tables -fvisibility=hidden -fPIE -fno-strict-aliasing
+# A loop must not become a call of memcpy: clang leaves loops alone where there is no library, gcc
+# needs to be told. It can be told, too, to clear memory without string instructions, and to align
+# stacks no more than a register needs.
+AGENT_GCC_CFLAGS = -fno-tree-loop-distribute-patterns -fno-ipa-sra \
+		   -mmemset-strategy=unrolled_loop:-1:noalign \
+		   -mmemcpy-strategy=unrolled_loop:-1:noalign \
+		   -mpreferred-stack-boundary=3
+agent_is_clang = $(findstring clang,$(shell $(CC) --version))
+agent_cflags = $(AGENT_CFLAGS) $(if $(agent_is_clang),,$(AGENT_GCC_CFLAGS))
+# Bytes of the target's stack, usually and at most; clang's frames are larger.
+AGENT_STACK = 256 $(if $(agent_is_clang),640,512)
+
+$(O)/agent/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(call say,AGENT,$<)$(CC) $(AGENT_CPPFLAGS) $(agent_cflags) -MMD -MP -c -o $@ $<
+
+$(O)/agent/image.elf: src/agent/image.lds $(AGENT_OBJECTS)
+	$(call say,LD,$@)ld -T src/agent/image.lds -o $@ $(AGENT_OBJECTS)
+	@scripts/agent-stack $@ $(AGENT_STACK)
+
+$(O)/agent/image.bin: $(O)/agent/image.elf
+	$(call say,IMAGE,$@)objcopy -O binary $< $@
+
+$(O)/obj/agent/image.o: src/agent/image.S $(O)/agent/image.bin
+	@mkdir -p $(@D)
+	$(call say,AS,$<)$(CC) -DAGENT_IMAGE_FILE='"$(O)/agent/image.bin"' -c -o $@ $<
+
+$(O)/lib/agent.a: $(O)/obj/agent/image.o
+	@mkdir -p $(@D)
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
+
+# Its unit tests map the image in a process of their own.
+AGENT_TESTS = $(patsubst tests/unit/agent/%.c,$(O)/tests/unit/agent-%,$(wildcard tests/unit/agent/*.c))
+$(AGENT_TESTS): $(O)/tests/unit/agent-%: tests/unit/agent/%.c $(wildcard tests/lib/agent/*.[ch]) \
+		$(O)/lib/agent.a
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)$(CC) $(CPPFLAGS) -Itests -DAGENT_IMAGE_ELF='"$(O)/agent/image.elf"' \
+		$(ALL_CFLAGS) -fno-omit-frame-pointer -MMD -MP \
+		$(ALL_LDFLAGS) -o $@ $< $(wildcard tests/lib/agent/*.c) $(O)/lib/agent.a -lcheck -lsubunit -lm -lrt
+# ---- end of agent
 
 # ---- unit tests: tests/unit/FOLDER/NOUN.c becomes build/tests/unit/FOLDER-NOUN and is linked with
 # what FOLDER may use and nothing else.
@@ -143,7 +192,7 @@ lint-format:
 	clang-format --dry-run -Werror $(C_FILES)
 
 lint-man: $(O)/tracealloc
-	scripts/lint-man $(O)/tracealloc man/tracealloc.1
+	scripts/lint-man $(O)/tracealloc man/tracealloc.1 man/tracealloc-snapshot.5 src/snapshot/layout.h
 
 lint-scripts:
 	scripts/lint-scripts
@@ -173,16 +222,20 @@ $(O)/tests/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(call say,BENCH,$@)gcc -std=gnu11 -O2 -fomit-frame-pointer -pthread -Wall -Wextra -o $@ $<
 
-bench: all $(O)/tests/bench/pair
+bench: all $(O)/tests/bench/pair $(O)/tests/bench/threads
 	scripts/bench $(O)
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 755 $(O)/tracealloc $(DESTDIR)$(PREFIX)/bin/tracealloc
 	install -m 644 man/tracealloc.1 $(DESTDIR)$(PREFIX)/share/man/man1/tracealloc.1
+	install -m 644 man/tracealloc-snapshot.5 \
+		$(DESTDIR)$(PREFIX)/share/man/man5/tracealloc-snapshot.5
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/tracealloc $(DESTDIR)$(PREFIX)/share/man/man1/tracealloc.1
+	rm -f $(DESTDIR)$(PREFIX)/bin/tracealloc $(DESTDIR)$(PREFIX)/share/man/man1/tracealloc.1 \
+		$(DESTDIR)$(PREFIX)/share/man/man5/tracealloc-snapshot.5
 
 help:
 	@echo 'make                build $(O)/tracealloc'

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent/call.h"
+
+#include "agent/cache_inline.h"
+#include "agent/linker.h"
+#include "agent/outer.h"
+
+/* Where the call's return address stands. */
+static uint64_t sp_of(const struct agent_saved *saved)
+{
+	return (uint64_t)(saved + 1);
+}
+
+static const struct agent_stub *stub_of(const struct agent_saved *saved)
+{
+	return (const struct agent_stub *)saved->frame.stub;
+}
+
+static uint64_t pick(const uint64_t *arguments, uint8_t number)
+{
+	return number ? arguments[number - 1] : 0;
+}
+
+static uint64_t size_of(const struct agent_stub *stub, const uint64_t *arguments)
+{
+	uint64_t size = pick(arguments, stub->size_argument);
+	if (stub->count_argument &&
+	    __builtin_mul_overflow(size, pick(arguments, stub->count_argument), &size))
+		return UINT64_MAX;
+	return size;
+}
+
+/* Whether the call comes from the allocator's own module. */
+static bool is_inner(const struct agent_saved *saved)
+{
+	const struct agent_stub *stub = stub_of(saved);
+	uint64_t caller = *(const uint64_t *)sp_of(saved);
+	return caller - stub->module_start < stub->module_end - stub->module_start;
+}
+
+/* Only of a leaf: the one allocator that releases blocks behind its callers' backs has a leaf. */
+static bool enter_release(struct agent_thread *thread, const struct agent_saved *saved, uint64_t bp)
+{
+	uint64_t address = pick(saved->arguments, stub_of(saved)->pointer_argument);
+	if (__builtin_expect(is_inner(saved), 0))
+		return record_slowly(thread, sp_of(saved), bp,
+				     record_word(RING_RELEASE_INNER, address), 0, 0);
+	return record_put(thread, sp_of(saved), bp, RING_RELEASE, address, 0, 0);
+}
+
+static __attribute__((noinline)) bool enter_through(struct agent_thread *thread,
+						    struct agent_saved *saved, uint64_t bp)
+{
+	const struct agent_stub *stub = stub_of(saved);
+	struct agent_frame *frame = &saved->frame;
+	uint64_t resized = 0;
+	frame->size_bytes = size_of(stub, saved->arguments);
+	frame->old = pick(saved->arguments, stub->result_argument);
+	if (stub->role == AGENT_RELEASE)
+		record_put(thread, sp_of(saved), bp, RING_RELEASE,
+			   pick(saved->arguments, stub->pointer_argument), 0, 0);
+	if (stub->role == AGENT_RESIZE) {
+		frame->old = resized = pick(saved->arguments, stub->pointer_argument);
+		if (resized)
+			record_put(thread, sp_of(saved), bp, RING_RESIZE_BEGIN, resized, 0, 0);
+	}
+	outer_begin(thread, frame, sp_of(saved), resized);
+	return true;
+}
+
+/* No thread or no room for one: the event is lost. */
+static __attribute__((noinline)) bool pass_by(void)
+{
+	record_lose();
+	return false;
+}
+
+bool agent_enter(struct agent_saved *saved, uint64_t bp)
+{
+	const struct agent_stub *stub = stub_of(saved);
+	if (__builtin_expect(stub->role == AGENT_LINKER, 0))
+		return linker_ask();
+	struct agent_thread *thread = thread_find();
+	if (__builtin_expect(!thread, 0))
+		return pass_by();
+	if (__builtin_expect(thread->outer_sp != 0, 0) && outer_contains(thread, sp_of(saved)))
+		return false;
+	if (stub->role == AGENT_RELEASE && stub->leaf)
+		return enter_release(thread, saved, bp);
+	return enter_through(thread, saved, bp);
+}
+
+/* What the function gave, 0 if nothing. */
+static uint64_t result_of(const struct agent_stub *stub, const struct agent_saved *saved,
+			  uint64_t stored_at)
+{
+	if (!stub->stores_address)
+		return saved->rax;
+	return (uint32_t)saved->rax == 0 ? *(const uint64_t *)stored_at : 0;
+}
+
+/* Flattened, as the other, with the look-up of the stack. */
+static __attribute__((flatten, noinline)) bool leave_creation(struct agent_thread *thread,
+							      uint64_t sp, uint64_t bp,
+							      uint64_t address, uint64_t size_bytes)
+{
+	if (__builtin_expect(address == 0, 0))
+		return record_slowly(thread, sp, bp, record_word(RING_FAILED, 0), 0, size_bytes);
+	return record_put(thread, sp, bp, RING_CREATE, address, 0, size_bytes);
+}
+
+static __attribute__((flatten, noinline)) bool leave_resize(struct agent_thread *thread,
+							    uint64_t sp, uint64_t bp,
+							    uint64_t address,
+							    const struct agent_frame *frame)
+{
+	if (address == 0 && frame->size_bytes == 0)
+		return record_put(thread, sp, bp, RING_RESIZE_RELEASED, frame->old, 0, 0);
+	return record_put(thread, sp, bp, RING_RESIZE_END, frame->old, address, frame->size_bytes);
+}
+
+static __attribute__((noinline)) void leave_through(struct agent_thread *thread,
+						    const struct agent_saved *saved, uint64_t bp)
+{
+	const struct agent_stub *stub = stub_of(saved);
+	const struct agent_frame *frame = &saved->frame;
+	outer_end(thread, frame);
+	if (stub->role == AGENT_RELEASE)
+		return;
+	uint64_t address = result_of(stub, saved, frame->old);
+	if (stub->role == AGENT_RESIZE && frame->old)
+		leave_resize(thread, sp_of(saved), bp, address, frame);
+	else
+		leave_creation(thread, sp_of(saved), bp, address, frame->size_bytes);
+}
+
+void agent_leave(const struct agent_saved *saved, uint64_t bp)
+{
+	const struct agent_stub *stub = stub_of(saved);
+	struct agent_thread *thread = thread_find();
+	if (__builtin_expect(!thread, 0)) {
+		record_lose();
+		return;
+	}
+	if (__builtin_expect(!stub->leaf || stub->role != AGENT_CREATE, 0)) {
+		leave_through(thread, saved, bp);
+		return;
+	}
+	if (__builtin_expect(thread->outer_sp != 0, 0) && outer_contains(thread, sp_of(saved)))
+		return;
+	const uint64_t *arguments = &saved->frame.size_bytes;
+	leave_creation(thread, sp_of(saved), bp,
+		       result_of(stub, saved, pick(arguments, stub->result_argument)),
+		       size_of(stub, arguments));
+}
