@@ -6,7 +6,9 @@
  * or count (session does, through what on_trap returns). Called by: session, from the tracer
  * thread.
  *
- * There is one table of operations (struct probe_operations) and, so far, one kind: breakpoint.c.
+ * There are two kinds of probe. Breakpoints are hit and reported thread by thread, through the
+ * table of operations below (breakpoint.c). Jumps are seen by an agent in the target and come out
+ * of its rings: jump.h, rings.h.
  */
 #ifndef PROBE_PROBE_H
 #define PROBE_PROBE_H
@@ -111,6 +113,18 @@ void probe_set_destroy(struct probe_set *set);
  */
 struct error *probe_set_add_slack(struct probe_set *set, target_addr owner, target_addr start,
 				  target_addr end, bool permanent);
+
+/* How the set's planning reads code: as it was before any breakpoint of the set. */
+const struct code_reader *probe_set_reader(const struct probe_set *set);
+
+/*
+ * Takes out the breakpoint at the entry of a function whose exits have none, so that another kind
+ * of probe may stand there. None there is no error.
+ */
+struct error *probe_set_remove_entry(struct probe_set *set, target_addr entry);
+
+/* Whether the set has any breakpoint in an allocator function. */
+bool probe_set_has_allocator(const struct probe_set *set);
 
 /* A range of the space was unmapped: what was in it is gone without our doing. */
 void probe_set_forget(struct probe_set *set, target_addr start, target_addr end);

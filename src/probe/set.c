@@ -201,6 +201,34 @@ void probe_set_forget(struct probe_set *set, target_addr start, target_addr end)
 	set->slack_count = kept;
 }
 
+const struct code_reader *probe_set_reader(const struct probe_set *set)
+{
+	return &set->original_reader;
+}
+
+struct error *probe_set_remove_entry(struct probe_set *set, target_addr entry)
+{
+	struct site *site = map_get(&set->sites, entry.v);
+	if (!site)
+		return NULL;
+	struct error *err = site->armed ? site_write(set, site, false) : NULL;
+	if (err)
+		return err;
+	map_remove(&set->inserted, entry.v);
+	free(map_remove(&set->sites, entry.v));
+	return NULL;
+}
+
+bool probe_set_has_allocator(const struct probe_set *set)
+{
+	size_t cursor = 0;
+	struct map_entry *entry;
+	while ((entry = map_next(&set->sites, &cursor)))
+		if (((const struct site *)entry->value)->function)
+			return true;
+	return false;
+}
+
 struct error *probe_set_announce(struct probe_set *set, target_addr entry)
 {
 	return map_put(&set->announced, entry.v, set) ? NULL : error_no_memory();

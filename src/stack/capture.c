@@ -56,6 +56,14 @@ static bool other_stack(void *context, uint64_t sp, uint64_t *low_ret, uint64_t 
 	return *high_ret != 0;
 }
 
+struct frame capture_frame(const struct modules *modules, uint64_t return_address)
+{
+	uint64_t inside = return_address - 1;
+	const struct module *module = modules ? modules_find(modules, (target_addr){inside}) : NULL;
+	return module ? (struct frame){module->image_id, inside - module->bias}
+		      : (struct frame){{0}, inside};
+}
+
 void capture_stack(const struct target_space *space, const struct modules *modules,
 		   struct capture_bounds *bounds, const struct user_regs_struct *registers,
 		   target_addr pc, uint64_t stack, size_t depth, struct capture *ret)
@@ -77,10 +85,6 @@ void capture_stack(const struct target_space *space, const struct modules *modul
 		from.bp_lost = !unwind_caller_bp(&unwind, &memory, from, stack + 8, &from.bp);
 	from.sp = stack;
 	ret->stop = unwind_walk(&unwind, &memory, from, addresses, depth, &ret->count);
-	for (size_t i = 0; i < ret->count; i++) {
-		uint64_t inside = addresses[i] - 1;
-		const struct module *module = modules_find(modules, (target_addr){inside});
-		ret->frames[i] = module ? (struct frame){module->image_id, inside - module->bias}
-					: (struct frame){{0}, inside};
-	}
+	for (size_t i = 0; i < ret->count; i++)
+		ret->frames[i] = capture_frame(modules, addresses[i]);
 }

@@ -32,6 +32,9 @@ struct capture {
 uint64_t capture_region(const struct target_space *space, struct capture_bounds *bounds,
 			uint64_t sp);
 
+/* The frame of a return address. modules NULL: nothing is known of the space. */
+struct frame capture_frame(const struct modules *modules, uint64_t return_address);
+
 /*
  * Walks from a thread inside a function whose return address stands at `stack`, and stores at most
  * depth frames, the innermost that function's caller. pc is where in the function the thread is:

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where an agent lies in a space: finding one that is there, making one. Private to src/probe.
+ */
+#ifndef PROBE_AGENT_MAP_H
+#define PROBE_AGENT_MAP_H
+
+#include "agent/abi.h"
+#include "probe/channel.h"
+#include "target/remote.h"
+
+/* Invariant: private_page == code + AGENT_CODE_BYTES where code is not 0. */
+struct agent_map {
+	target_addr code; /* 0: there is none */
+	target_addr shared;
+	bool reusable;	     /* found, and of this very version */
+	bool vacated;	     /* and no thread is in it: its shared memory may be replaced */
+	uint32_t tid_offset; /* where the C library keeps a thread's id; 0: not known (yet) */
+};
+
+static inline target_addr agent_map_private(const struct agent_map *map)
+{
+	return target_addr_add(map->code, AGENT_CODE_BYTES);
+}
+
+static inline target_addr agent_map_stub(const struct agent_map *map, uint32_t index)
+{
+	return target_addr_add(map->code,
+			       AGENT_IMAGE_MAX_BYTES +
+				       (int64_t)index * (int64_t)sizeof(struct agent_stub));
+}
+
+/* Whether a thread at pc is in the agent, and works on its shared memory. */
+bool agent_map_holds(const struct agent_map *map, uint64_t pc);
+
+/*
+ * Looks for an agent in the space; map->code is 0 if there is none. What is found was checked as
+ * far as it can be without trusting it: sizes, magic, version, stub count.
+ */
+struct error *agent_map_find(const struct target_space *space, struct agent_map *map,
+			     uint32_t *stub_count_ret);
+
+/*
+ * Makes an agent within reach of `near`, its memory shared with us, off; or, where map holds a
+ * reusable one, gives that new shared memory. ERROR_UNSUPPORTED with the reason.
+ */
+struct error *agent_map_make(const struct target_space *space, struct remote *remote,
+			     target_addr near, uint32_t depth, struct agent_map *map,
+			     struct channel **ret);
+
+/*
+ * Fills the private page and turns the agent on. thread: a stopped one, by which tid_offset is
+ * found; NULL: it stays as it is.
+ */
+struct error *agent_map_arm(const struct target_space *space, struct agent_map *map,
+			    struct target_thread *thread, target_addr modules);
+struct error *agent_map_disarm(const struct target_space *space, const struct agent_map *map);
+
+struct error *agent_map_set_stub_count(const struct target_space *space,
+				       const struct agent_map *map, uint32_t count);
+
+#endif

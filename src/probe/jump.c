@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT */
+#include "probe/jump.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch/window.h"
+#include "base/array.h"
+#include "base/cleanup.h"
+#include "probe/agent_map.h"
+#include "probe/jump_stub.h"
+
+enum { TEXT_MAX_BYTES = 256 << 20 };
+
+enum jump_state { JUMP_PLANNED, JUMP_PREPARED, JUMP_WRITTEN };
+
+struct jump {
+	enum jump_state state;
+	struct probe_request request;
+	struct window window;
+	target_addr stub;
+};
+
+/* A jump that an earlier session left. */
+struct leftover {
+	target_addr site;
+	uint8_t replaced[CODE_JUMP_BYTES];
+};
+
+/* Invariant: settled == (map.code.v != 0 && channel != NULL). */
+struct jumps {
+	const struct target_space *space;
+	struct code_reader reader;
+	struct jump *items;
+	size_t count, capacity;
+	struct leftover *leftovers;
+	size_t leftover_count, leftover_capacity;
+	struct agent_map map;
+	struct channel *channel;
+	target_addr modules; /* where the agent finds this process's list */
+	uint32_t stub_count;
+	uint8_t *text; /* of the module planned last, as it was before any patch */
+	size_t text_count;
+	target_addr text_start;
+};
+
+struct error *jumps_create(const struct target_space *space, const struct code_reader *reader,
+			   struct jumps **ret)
+{
+	struct jumps *jumps = calloc(1, sizeof *jumps);
+	if (!jumps)
+		return error_no_memory();
+	jumps->space = space;
+	jumps->reader = *reader;
+	*ret = jumps;
+	return NULL;
+}
+
+static void forget_text(struct jumps *jumps)
+{
+	free(jumps->text);
+	jumps->text = NULL;
+	jumps->text_count = 0;
+}
+
+void jumps_destroy(struct jumps *jumps)
+{
+	if (!jumps)
+		return;
+	if (jumps->channel)
+		channel_remove_process(jumps->channel, jumps->modules);
+	forget_text(jumps);
+	free(jumps->items);
+	free(jumps->leftovers);
+	free(jumps);
+}
+
+static void cleanup_jumpsp(struct jumps **jumps)
+{
+	jumps_destroy(*jumps);
+}
+
+struct error *jumps_copy(const struct jumps *jumps, const struct target_space *space,
+			 const struct code_reader *reader, struct jumps **ret)
+{
+	__attribute__((__cleanup__(cleanup_jumpsp))) struct jumps *copy = NULL;
+	struct error *err = jumps_create(space, reader, &copy);
+	if (err)
+		return err;
+	for (size_t i = 0; i < jumps->count; i++) {
+		if (jumps->items[i].state != JUMP_WRITTEN)
+			continue;
+		if (!array_reserve(&copy->items, &copy->capacity, copy->count + 1,
+				   sizeof *copy->items))
+			return error_no_memory();
+		copy->items[copy->count++] = jumps->items[i];
+	}
+	copy->map = jumps->map;
+	copy->stub_count = jumps->stub_count;
+	if (jumps->channel) {
+		err = channel_add_process(jumps->channel, &copy->modules);
+		if (err)
+			return err;
+		copy->channel = jumps->channel;
+	}
+	*ret = take_ptr(copy);
+	return NULL;
+}
+
+bool jumps_are_settled(const struct jumps *jumps)
+{
+	return jumps->channel != NULL;
+}
+
+struct channel *jumps_channel(const struct jumps *jumps)
+{
+	return jumps->channel;
+}
+
+static struct jump *find(const struct jumps *jumps, target_addr entry)
+{
+	for (size_t i = 0; i < jumps->count; i++)
+		if (jumps->items[i].request.entry.v == entry.v)
+			return &jumps->items[i];
+	return NULL;
+}
+
+bool jumps_has(const struct jumps *jumps, target_addr entry)
+{
+	return find(jumps, entry) != NULL;
+}
+
+bool jumps_are_pending(const struct jumps *jumps)
+{
+	for (size_t i = 0; i < jumps->count; i++)
+		if (jumps->items[i].state != JUMP_WRITTEN)
+			return true;
+	return false;
+}
+
+/* ---- what an earlier session left */
+
+static struct error *note_leftover(struct jumps *jumps, const struct agent_stub *stub,
+				   target_addr stub_address)
+{
+	uint8_t standing[CODE_JUMP_BYTES], ours[CODE_JUMP_BYTES];
+	target_addr site = {stub->site};
+	if (target_read_some(jumps->space, site, standing, sizeof standing) != sizeof standing ||
+	    !code_encode_jump(site, stub_address, ours) || memcmp(standing, ours, sizeof ours) != 0)
+		return NULL;
+	if (!array_reserve(&jumps->leftovers, &jumps->leftover_capacity, jumps->leftover_count + 1,
+			   sizeof *jumps->leftovers))
+		return error_no_memory();
+	struct leftover *leftover = &jumps->leftovers[jumps->leftover_count++];
+	leftover->site = site;
+	memcpy(leftover->replaced, stub->replaced, sizeof leftover->replaced);
+	return NULL;
+}
+
+struct error *jumps_adopt(struct jumps *jumps, size_t *found_ret)
+{
+	*found_ret = 0;
+	uint32_t stub_count;
+	struct error *err = agent_map_find(jumps->space, &jumps->map, &stub_count);
+	for (uint32_t i = 0; !err && i < stub_count; i++) {
+		struct agent_stub stub;
+		target_addr address = agent_map_stub(&jumps->map, i);
+		err = target_read(jumps->space, address, &stub, sizeof stub);
+		if (!err)
+			err = note_leftover(jumps, &stub, address);
+	}
+	if (err)
+		return err;
+	*found_ret = jumps->leftover_count;
+	jumps->stub_count = stub_count;
+	/* Code of another version may still be run by a thread: it stays, and ours goes elsewhere.
+	 */
+	if (!jumps->map.reusable) {
+		jumps->map = (struct agent_map){0};
+		jumps->stub_count = 0;
+	}
+	return NULL;
+}
+
+struct error *jumps_remove_leftovers(struct jumps *jumps)
+{
+	struct error *err = NULL;
+	while (!err && jumps->leftover_count) {
+		struct leftover *last = &jumps->leftovers[jumps->leftover_count - 1];
+		err = target_write(jumps->space, last->site, last->replaced, sizeof last->replaced);
+		if (!err)
+			jumps->leftover_count--;
+	}
+	return err;
+}
+
+/* ---- planning */
+
+static struct error *read_text(struct jumps *jumps, const struct probe_request *request)
+{
+	size_t count = request->text_end.v - request->text_start.v;
+	if (jumps->text && jumps->text_start.v == request->text_start.v &&
+	    jumps->text_count == count)
+		return NULL;
+	forget_text(jumps);
+	if (count > TEXT_MAX_BYTES)
+		return error_new(ERROR_UNSUPPORTED,
+				 "its module is too large to be searched for jumps into it");
+	_cleanup_free_ uint8_t *text = malloc(count);
+	if (!text)
+		return error_no_memory();
+	if (!jumps->reader.read(jumps->reader.context, request->text_start, text, count))
+		return error_new(ERROR_UNSUPPORTED, "its module's text cannot be read");
+	jumps->text = take_ptr(text);
+	jumps->text_count = count;
+	jumps->text_start = request->text_start;
+	return NULL;
+}
+
+struct error *jumps_plan(struct jumps *jumps, const struct probe_request *request)
+{
+	if (jumps_has(jumps, request->entry))
+		return NULL;
+	struct jump jump = {.state = JUMP_PLANNED, .request = *request};
+	struct error *err = read_text(jumps, request);
+	if (!err)
+		err = window_plan(&jumps->reader, request->entry, jumps->text, jumps->text_count,
+				  jumps->text_start, &jump.window);
+	if (err)
+		return err;
+	if (!array_reserve(&jumps->items, &jumps->capacity, jumps->count + 1, sizeof *jumps->items))
+		return error_no_memory();
+	jumps->items[jumps->count++] = jump;
+	return NULL;
+}
+
+static bool lies_in(const struct jump *jump, target_addr start, target_addr end)
+{
+	return jump->request.entry.v >= start.v && jump->request.entry.v < end.v;
+}
+
+void jumps_withdraw(struct jumps *jumps, target_addr start, target_addr end)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < jumps->count; i++)
+		if (jumps->items[i].state == JUMP_WRITTEN || !lies_in(&jumps->items[i], start, end))
+			jumps->items[kept++] = jumps->items[i];
+	jumps->count = kept;
+}
+
+void jumps_forget(struct jumps *jumps, target_addr start, target_addr end)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < jumps->count; i++)
+		if (!lies_in(&jumps->items[i], start, end))
+			jumps->items[kept++] = jumps->items[i];
+	jumps->count = kept;
+	forget_text(jumps);
+}
+
+/* ---- the agent */
+
+struct error *jumps_settle(struct jumps *jumps, struct remote *remote, uint32_t depth)
+{
+	if (!jumps->count)
+		return NULL;
+	struct error *err = agent_map_make(jumps->space, remote, jumps->items[0].request.text_start,
+					   depth, &jumps->map, &jumps->channel);
+	if (!err)
+		err = channel_add_process(jumps->channel, &jumps->modules);
+	return err;
+}
+
+struct error *jumps_publish(struct jumps *jumps, const struct unwind_module *modules, size_t count)
+{
+	return channel_publish(jumps->channel, jumps->modules, modules, count);
+}
+
+struct error *jumps_arm(struct jumps *jumps, struct target_thread *thread)
+{
+	return agent_map_arm(jumps->space, &jumps->map, thread, jumps->modules);
+}
+
+struct error *jumps_disarm(struct jumps *jumps)
+{
+	return jumps->channel ? agent_map_disarm(jumps->space, &jumps->map) : NULL;
+}
+
+static struct error *prepare(struct jumps *jumps, struct jump *jump)
+{
+	if (jumps->stub_count == AGENT_STUBS_MAX)
+		return error_new(ERROR_UNSUPPORTED, "the agent has room for %d functions",
+				 AGENT_STUBS_MAX);
+	struct agent_stub stub;
+	target_addr address = agent_map_stub(&jumps->map, jumps->stub_count);
+	struct error *err = jump_stub_build(&jumps->reader, &jump->request, &jump->window,
+					    jumps->map.code, address, &stub);
+	if (err)
+		return err;
+	/* An adopted agent may have the very stub from last time. */
+	for (uint32_t i = 0; i < jumps->stub_count; i++) {
+		struct agent_stub other;
+		target_addr there = agent_map_stub(&jumps->map, i);
+		struct agent_stub same;
+		err = target_read(jumps->space, there, &other, sizeof other);
+		if (!err && other.site == stub.site)
+			err = jump_stub_build(&jumps->reader, &jump->request, &jump->window,
+					      jumps->map.code, there, &same);
+		if (err)
+			return err;
+		if (other.site == stub.site && memcmp(&same, &other, sizeof same) == 0) {
+			jump->stub = there;
+			return NULL;
+		}
+	}
+	err = target_write(jumps->space, address, &stub, sizeof stub);
+	if (err)
+		return err;
+	jump->stub = address;
+	jumps->stub_count++;
+	return agent_map_set_stub_count(jumps->space, &jumps->map, jumps->stub_count);
+}
+
+struct error *jumps_prepare(struct jumps *jumps)
+{
+	struct error *err = NULL;
+	for (size_t i = 0; !err && i < jumps->count; i++) {
+		if (jumps->items[i].state != JUMP_PLANNED)
+			continue;
+		err = prepare(jumps, &jumps->items[i]);
+		if (!err)
+			jumps->items[i].state = JUMP_PREPARED;
+	}
+	forget_text(jumps);
+	return err;
+}
+
+/* ---- the jumps */
+
+static bool is_blocked(const struct jump *jump, uint64_t pc)
+{
+	return jump->state != JUMP_WRITTEN && pc > jump->window.entry.v &&
+	       pc < jump->window.entry.v + CODE_JUMP_BYTES;
+}
+
+bool jumps_block_pc(const struct jumps *jumps, uint64_t pc)
+{
+	for (size_t i = 0; i < jumps->count; i++)
+		if (is_blocked(&jumps->items[i], pc))
+			return true;
+	return false;
+}
+
+bool jumps_block_stack(const struct jumps *jumps, const uint64_t *words, size_t count)
+{
+	uint64_t low = UINT64_MAX, high = 0;
+	for (size_t i = 0; i < jumps->count; i++) {
+		uint64_t entry = jumps->items[i].window.entry.v;
+		low = entry < low ? entry : low;
+		high = entry > high ? entry : high;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (words[i] > low && words[i] < high + CODE_JUMP_BYTES &&
+		    jumps_block_pc(jumps, words[i]))
+			return true;
+	return false;
+}
+
+static struct error *write_jump(struct jumps *jumps, struct jump *jump)
+{
+	uint8_t bytes[CODE_JUMP_BYTES];
+	if (!code_encode_jump(jump->window.entry, jump->stub, bytes))
+		return error_new(ERROR_UNSUPPORTED, "the agent is out of reach");
+	struct error *err = target_write(jumps->space, jump->window.entry, bytes, sizeof bytes);
+	if (!err)
+		jump->state = JUMP_WRITTEN;
+	return err;
+}
+
+struct error *jumps_write(struct jumps *jumps)
+{
+	struct error *first = NULL;
+	for (size_t i = 0; i < jumps->count; i++) {
+		if (jumps->items[i].state != JUMP_PREPARED)
+			continue;
+		struct error *err = write_jump(jumps, &jumps->items[i]);
+		if (err && !first)
+			first = err;
+		else
+			error_free(err);
+	}
+	return first;
+}
+
+struct error *jumps_remove(struct jumps *jumps)
+{
+	struct error *first = NULL;
+	for (size_t i = 0; i < jumps->count; i++) {
+		struct jump *jump = &jumps->items[i];
+		if (jump->state != JUMP_WRITTEN)
+			continue;
+		struct error *err = target_write(jumps->space, jump->window.entry,
+						 jump->window.bytes, CODE_JUMP_BYTES);
+		if (!err)
+			jump->state = JUMP_PREPARED;
+		if (err && !first)
+			first = err;
+		else
+			error_free(err);
+	}
+	return first;
+}
+
+bool jumps_hold(const struct jumps *jumps, uint64_t pc)
+{
+	return jumps->channel && agent_map_holds(&jumps->map, pc);
+}
+
+static void undo_at(target_addr site, const uint8_t original[CODE_JUMP_BYTES], target_addr address,
+		    uint8_t *bytes, size_t count)
+{
+	for (uint64_t i = 0; i < CODE_JUMP_BYTES; i++)
+		if (site.v + i >= address.v && site.v + i < address.v + count)
+			bytes[site.v + i - address.v] = original[i];
+}
+
+void jumps_undo(const struct jumps *jumps, target_addr address, void *bytes, size_t count)
+{
+	for (size_t i = 0; i < jumps->leftover_count; i++)
+		undo_at(jumps->leftovers[i].site, jumps->leftovers[i].replaced, address, bytes,
+			count);
+	for (size_t i = 0; i < jumps->count; i++)
+		if (jumps->items[i].state == JUMP_WRITTEN)
+			undo_at(jumps->items[i].window.entry, jumps->items[i].window.bytes, address,
+				bytes, count);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Jump probes: the agent in one space, and the jumps that lead into it.
+ *
+ * Owns: where agent and stubs lie in the target, which bytes were replaced and what they were. Does
+ * not: stop threads, borrow one, or read rings (session does; rings). Tracer thread.
+ *
+ * The order, so that at every step the target can go on alone:
+ *     plan      decode and decide; nothing is touched
+ *     settle    map agent and rings through a borrowed thread; nothing leads there yet
+ *     prepare   write stubs with the relocated instructions
+ *     write     with every running thread stopped, none of them within the bytes: one write a jump
+ *     remove    with every running thread stopped: one write a jump; the agent stays mapped, for a
+ *               thread may be in it
+ */
+#ifndef PROBE_JUMP_H
+#define PROBE_JUMP_H
+
+#include "agent/abi.h"
+#include "probe/channel.h"
+#include "probe/probe.h"
+#include "target/remote.h"
+
+struct jumps;
+
+struct error *jumps_create(const struct target_space *space, const struct code_reader *reader,
+			   struct jumps **ret);
+
+/*
+ * Those of a forked child: same places, same bytes. Its agent is off until jumps_arm; the channel,
+ * which has room for one process more then, is its parent's.
+ */
+struct error *jumps_copy(const struct jumps *jumps, const struct target_space *space,
+			 const struct code_reader *reader, struct jumps **ret);
+
+/* Frees the description; what is in the target stays. NULL is legal. */
+void jumps_destroy(struct jumps *jumps);
+
+/*
+ * Looks for an agent that an earlier session left in the space. Its jumps, if any are in place, are
+ * from now on undone in what jumps_undo gives, and jumps_remove_leftovers takes them out. An agent
+ * of this very version is used again. *found_ret: how many jumps stand.
+ */
+struct error *jumps_adopt(struct jumps *jumps, size_t *found_ret);
+/* With every running thread stopped. */
+struct error *jumps_remove_leftovers(struct jumps *jumps);
+
+/*
+ * Plans a jump. ERROR_UNSUPPORTED with the reason where there can be none; an alias of a planned
+ * function is no error.
+ */
+struct error *jumps_plan(struct jumps *jumps, const struct probe_request *request);
+
+/* Withdraws what is planned and not written, for [start, end). */
+void jumps_withdraw(struct jumps *jumps, target_addr start, target_addr end);
+
+/* Whether something is planned that is not written. */
+bool jumps_are_pending(const struct jumps *jumps);
+
+/* Whether the agent is in place. */
+bool jumps_are_settled(const struct jumps *jumps);
+
+/*
+ * Maps agent and rings; depth: frames of a stack. ERROR_UNSUPPORTED with the reason: a limit of the
+ * target's, no room within reach.
+ */
+struct error *jumps_settle(struct jumps *jumps, struct remote *remote, uint32_t depth);
+struct channel *jumps_channel(const struct jumps *jumps);
+
+/* Tells the agent what modules there are. */
+struct error *jumps_publish(struct jumps *jumps, const struct unwind_module *modules, size_t count);
+
+/*
+ * Lets the agent record; thread: a stopped one, by which the C library's place for thread ids is
+ * found. Jumps may be written before or after.
+ */
+struct error *jumps_arm(struct jumps *jumps, struct target_thread *thread);
+struct error *jumps_disarm(struct jumps *jumps);
+
+/* Writes the stubs of what is planned. ERROR_UNSUPPORTED: out of reach, too many. */
+struct error *jumps_prepare(struct jumps *jumps);
+
+/*
+ * Whether a thread with this pc, or with one of these words on its stack (it may be the pc of an
+ * interrupted context), stands in the way of a pending jump.
+ */
+bool jumps_block_pc(const struct jumps *jumps, uint64_t pc);
+bool jumps_block_stack(const struct jumps *jumps, const uint64_t *words, size_t count);
+
+/* Writes every pending jump. What cannot be written is an error after the others were. */
+struct error *jumps_write(struct jumps *jumps);
+struct error *jumps_remove(struct jumps *jumps);
+
+/* Whether a thread with this pc is in the agent, so that its memory must stay as it is. */
+bool jumps_hold(const struct jumps *jumps, uint64_t pc);
+
+/* A range of the space was unmapped: what was in it is gone without our doing. */
+void jumps_forget(struct jumps *jumps, target_addr start, target_addr end);
+
+/* Makes bytes read from the target what they were before any jump. */
+void jumps_undo(const struct jumps *jumps, target_addr address, void *bytes, size_t count);
+
+/* Whether a jump of ours stands (or is planned) at this entry. */
+bool jumps_has(const struct jumps *jumps, target_addr entry);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include "probe/jump_stub.h"
+
+#include <string.h>
+
+#include "agent/image.h"
+
+static uint32_t header_field(size_t offset)
+{
+	uint32_t value;
+	memcpy(&value, agent_image + offset, sizeof value);
+	return value;
+}
+
+/* A 4-byte displacement at code + offset that ends its instruction, relative to the next one. */
+static void put_relative(uint8_t *code, size_t offset, target_addr code_address, target_addr to)
+{
+	int32_t relative = (int32_t)(to.v - (code_address.v + offset + 4));
+	memcpy(code + offset, &relative, sizeof relative);
+}
+
+static void write_code(struct agent_stub *stub, target_addr code, target_addr address)
+{
+	target_addr enter =
+		target_addr_add(code, header_field(offsetof(struct agent_header, enter)));
+	target_addr leave =
+		target_addr_add(code, header_field(offsetof(struct agent_header, leave)));
+	target_addr window = target_addr_add(address, offsetof(struct agent_stub, window));
+	uint8_t *bytes = (uint8_t *)stub;
+	/* push %r11; lea stub(%rip),%r11; jmp enter */
+	memcpy(stub->enter_code, "\x41\x53\x4c\x8d\x1d....\xe9", 10);
+	put_relative(bytes, 5, address, address);
+	put_relative(bytes, 10, address, enter);
+	/* pop %r11; jmp window */
+	memcpy(stub->plain_code, "\x41\x5b\xe9", 3);
+	put_relative(bytes, offsetof(struct agent_stub, plain_code) + 3, address, window);
+	/* mov AGENT_FRAME_R11(%rsp),%r11; call window; jmp leave */
+	memcpy(stub->call_code, "\x4c\x8b\x5c\x24", 4);
+	stub->call_code[4] = AGENT_FRAME_R11;
+	stub->call_code[5] = 0xe8;
+	put_relative(bytes, offsetof(struct agent_stub, call_code) + 6, address, window);
+	stub->call_code[10] = 0xe9;
+	put_relative(bytes, offsetof(struct agent_stub, call_code) + 11, address, leave);
+}
+
+static void describe(struct agent_stub *stub, const struct probe_request *request)
+{
+	static const uint8_t roles[] = {
+		[ALLOCATOR_CREATE] = AGENT_CREATE,
+		[ALLOCATOR_RESIZE] = AGENT_RESIZE,
+		[ALLOCATOR_RELEASE] = AGENT_RELEASE,
+	};
+	const struct allocator_function *function = request->function;
+	stub->module_start = request->text_start.v;
+	stub->module_end = request->text_end.v;
+	if (request->purpose == PROBE_LINKER) {
+		stub->role = AGENT_LINKER;
+		return;
+	}
+	stub->role = roles[function->role];
+	stub->stores_address = function->result == ALLOCATOR_STORES_ADDRESS;
+	stub->size_argument = function->size_argument;
+	stub->count_argument = function->count_argument;
+	stub->pointer_argument = function->pointer_argument;
+	stub->result_argument = function->result_argument;
+	stub->leaf = function->leaf;
+}
+
+struct error *jump_stub_build(const struct code_reader *reader, const struct probe_request *request,
+			      const struct window *window, target_addr code, target_addr address,
+			      struct agent_stub *ret)
+{
+	uint8_t copy[WINDOW_COPY_MAX_BYTES];
+	size_t count;
+	_Static_assert((int)WINDOW_COPY_MAX_BYTES <= (int)AGENT_WINDOW_MAX_BYTES,
+		       "every copy has room in a stub");
+	struct agent_stub stub;
+	memset(&stub, 0xcc, sizeof stub); /* int3 where nothing is to run */
+	struct error *err = window_relocate(
+		reader, window, target_addr_add(address, offsetof(struct agent_stub, window)), copy,
+		&count);
+	if (err)
+		return err;
+	memcpy(stub.window, copy, count);
+	memset(&stub.role, 0,
+	       offsetof(struct agent_stub, window) - offsetof(struct agent_stub, role));
+	describe(&stub, request);
+	write_code(&stub, code, address);
+	stub.site = window->entry.v;
+	stub.replaced_count = CODE_JUMP_BYTES;
+	memcpy(stub.replaced, window->bytes, CODE_JUMP_BYTES);
+	*ret = stub;
+	return NULL;
+}

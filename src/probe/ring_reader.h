@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One ring's words (agent/ring.h) become records, in the order they were written.
+ *
+ * Owns: how far a ring was read, what its stack numbers mean, the records that were decoded and not
+ * given out yet. Does not: order rings among each other (ring_merge) or give anything out but
+ * stacks and look-aheads. Trusts nothing: a ring with a word that cannot be is closed, and what was
+ * decoded before stays. Called by: rings and ring_merge, from the thread that takes.
+ */
+#ifndef PROBE_RING_READER_H
+#define PROBE_RING_READER_H
+
+#include "agent/abi.h"
+#include "agent/ring.h"
+#include "probe/rings.h"
+
+enum {
+	RING_AHEAD = 16, /* records decoded at a time, so that their memory can be fetched */
+	RING_PENDING_MAX = 64,
+	RING_SCALE_BITS = 40,
+};
+
+struct ring_record {
+	struct event event;
+	uint64_t stamp; /* its place among other rings' records; 0: as early as its ring allows */
+	uint8_t kind;	/* enum ring_kind */
+	int8_t effect;	/* on its address: +1 live from here on, -1 no longer, 0 none */
+	bool suspect;	/* out of step with its address, its stamp may be wrong (ring_merge) */
+	bool delayed;	/* its stamp was put right */
+};
+
+/* What the readers of one `rings` share. */
+struct ring_context {
+	struct rings_sink sink;
+	struct rings_clock clock;
+	uint64_t ns_scale;    /* nanoseconds a tick, times 2^RING_SCALE_BITS */
+	uint64_t begin_ns;    /* when this take began */
+	uint64_t latest;      /* a stamp after this cannot be: it would lie in the future */
+	uint64_t taken_words; /* of this take */
+	uint64_t frames[AGENT_DEPTH_MAX];
+};
+
+/* Where decoding stands. Between two calls a stamp or a size may wait for its record. */
+struct ring_cursor {
+	uint64_t position;
+	uint64_t time_ns; /* of the last record */
+	uint64_t stamp;	  /* of a RING_TIME whose record has not come yet, 0: none */
+	uint64_t wide;	  /* the same for RING_WIDE */
+	bool timed;	  /* time_ns is the time of a stamp */
+};
+
+/*
+ * Equations:
+ *     released <= at.position <= head <= released + capacity     (words, ever)
+ *     first + count <= RING_PENDING_MAX
+ *     released == what agent_ring.tail was last set to
+ * items[first .. first + count) are decoded and not given out. A closed reader has
+ * at.position == head for good.
+ */
+struct ring_reader {
+	struct agent_ring *ring;
+	const uint64_t *words;
+	uint64_t capacity; /* a power of two */
+	uint64_t head;
+	uint64_t released;
+	struct ring_cursor at;
+	space_id space; /* of the thread that writes now */
+	uint32_t thread;
+	bool closed;
+	uint32_t first, count;
+	struct ring_record items[RING_PENDING_MAX];
+	uint32_t sites[RING_STACKS]; /* by stack number; UINT32_MAX: not defined */
+};
+
+/* The reader of level `level` (below AGENT_LEVELS) of an area. Errors: no memory. */
+struct error *ring_reader_create(struct agent_thread *area, unsigned level,
+				 struct ring_reader **ret);
+
+/* Another thread writes from here on: no stack is defined. The ring is empty. */
+void ring_reader_assign(struct ring_reader *reader, space_id space, uint32_t thread);
+
+/* Lets the reader go on to head, as it was read from the ring. Closes the ring if it cannot be. */
+void ring_reader_advance(struct ring_reader *reader, uint64_t head);
+
+/*
+ * Decodes until `want` records (at most RING_PENDING_MAX) are pending or the ring is at its end,
+ * and releases words now and then. Errors: the sink's for a stack, which is then asked for again.
+ */
+struct error *ring_reader_fill(struct ring_reader *reader, struct ring_context *context,
+			       uint32_t want);
+
+/* Tells the agent what was taken, and wakes it if it waits for that (futex(2)). */
+void ring_reader_release(struct ring_reader *reader);
+
+/* A stamp as the session's time. Stamps from before the session are its begin. */
+static inline uint64_t ring_context_time(const struct ring_context *context, uint64_t stamp)
+{
+	int64_t ticks = (int64_t)(stamp - ring_time_of(context->clock.base_ticks));
+	unsigned __int128 scaled =
+		(unsigned __int128)(uint64_t)(ticks > 0 ? ticks : 0) * context->ns_scale;
+	return context->clock.base_ns + (uint64_t)(scaled >> RING_SCALE_BITS);
+}
+
+/* The address a record is about, 0 if none. */
+static inline target_addr ring_record_address(const struct ring_record *record)
+{
+	const struct event *event = &record->event;
+	return event->address.v ? event->address : event->old_address;
+}
+
+/* Nothing is pending and nothing more was seen in the ring. */
+static inline bool ring_reader_empty(const struct ring_reader *reader)
+{
+	return reader->count == 0 && reader->at.position == reader->head;
+}
+
+/* The oldest pending record; there must be one. */
+static inline struct ring_record *ring_reader_front(struct ring_reader *reader)
+{
+	return &reader->items[reader->first];
+}
+
+static inline void ring_reader_pop(struct ring_reader *reader)
+{
+	reader->first++;
+	reader->count--;
+}
+
+#endif
