@@ -2,6 +2,7 @@
 #include "cli/options.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/array.h"
 #include "cli/parse.h"
@@ -121,12 +122,80 @@ static struct error *set_skip(struct options *options, const struct options_row 
 	return NULL;
 }
 
+static struct error *set_cumulative(struct options *options, const struct options_row *row,
+				    const char *value)
+{
+	(void)row, (void)value;
+	options->query.cumulative = true;
+	return NULL;
+}
+
+static struct error *set_min_size(struct options *options, const struct options_row *row,
+				  const char *value)
+{
+	return parse_size(value, &options->query.min_bytes) ? NULL : bad_value(row, value);
+}
+
+static struct error *add_filter(struct options *options, const struct options_row *row,
+				const char *value, bool inclusive)
+{
+	static const char *const kinds[] = {
+		[FILTER_FILE] = "file=",
+		[FILTER_FUNCTION] = "function=",
+		[FILTER_MODULE] = "module=",
+		[FILTER_LINE] = "line=",
+	};
+	size_t kind = 0, count = sizeof kinds / sizeof *kinds;
+	while (kind < count && strncmp(value, kinds[kind], strlen(kinds[kind])) != 0)
+		kind++;
+	if (kind == count || !value[strlen(kinds[kind])])
+		return bad_value(row, value);
+	if (!array_reserve(&options->filters, &options->filter_capacity,
+			   options->query.filter_count + 1, sizeof *options->filters))
+		return error_no_memory();
+	options->filters[options->query.filter_count++] =
+		(struct query_filter){.inclusive = inclusive,
+				      .kind = (enum query_filter_kind)kind,
+				      .pattern = value + strlen(kinds[kind])};
+	options->query.filters = options->filters;
+	return NULL;
+}
+
+static struct error *set_filter(struct options *options, const struct options_row *row,
+				const char *value)
+{
+	return add_filter(options, row, value, true);
+}
+
+static struct error *set_exclude(struct options *options, const struct options_row *row,
+				 const char *value)
+{
+	return add_filter(options, row, value, false);
+}
+
+static struct error *set_all_frames(struct options *options, const struct options_row *row,
+				    const char *value)
+{
+	(void)row, (void)value;
+	options->query.all_frames = true;
+	return NULL;
+}
+
 static struct error *set_report(struct options *options, const struct options_row *row,
 				const char *value)
 {
 	if (!*value)
 		return bad_value(row, value);
 	options->report_path = value;
+	return NULL;
+}
+
+static struct error *set_output(struct options *options, const struct options_row *row,
+				const char *value)
+{
+	if (!*value)
+		return bad_value(row, value);
+	options->output_path = value;
 	return NULL;
 }
 
@@ -162,7 +231,7 @@ static struct error *set_help(struct options *options, const struct options_row 
 			      const char *value)
 {
 	(void)row, (void)value;
-	options->help_topic = options->command & (OPTIONS_RUN | OPTIONS_ATTACH);
+	options->help_topic = options->command & OPTIONS_TOPICS;
 	options->command = OPTIONS_HELP;
 	return NULL;
 }
@@ -175,11 +244,15 @@ static struct error *set_version(struct options *options, const struct options_r
 	return NULL;
 }
 
-enum { TRACED = OPTIONS_RUN | OPTIONS_ATTACH, ALL = TRACED | OPTIONS_HELP };
+enum {
+	TRACED = OPTIONS_RUN | OPTIONS_ATTACH,
+	ASKED = TRACED | OPTIONS_REPORT | OPTIONS_DIFF,
+	ALL = ASKED | OPTIONS_HELP,
+};
 
 /* The order of the words in `value` is that of the enumerators they choose. */
 static const struct options_row rows[] = {
-	{0, "engine", "auto|breakpoint", NULL, TRACED, OPTIONS_TRACING,
+	{0, "engine", "auto|jump|breakpoint", NULL, TRACED, OPTIONS_TRACING,
 	 "how calls are seen (default auto: the best that works)", set_engine},
 	{0, "follow", "children|none", NULL, TRACED, OPTIONS_TRACING,
 	 "trace forked children too (default children)", set_follow},
@@ -189,26 +262,40 @@ static const struct options_row rows[] = {
 	 "stop tracing after that time, detach, report", set_for},
 	{0, "pin", NULL, NULL, TRACED, OPTIONS_TRACING,
 	 "target and tracer share one CPU (cheaper stops)", set_pin},
-	{'n', "top", "N", "a number from 1 to 1000000000", TRACED, OPTIONS_REPORT,
+	{'n', "top", "N", "a number from 1 to 1000000000", ASKED, OPTIONS_ANSWER,
 	 "show the N biggest rows (default 10)", set_top},
-	{'g', "group-by", "line|file|function|module", NULL, TRACED, OPTIONS_REPORT,
-	 "what a row is (default line)", set_group_by},
-	{0, "show", "peak|current|total|leaked|count", NULL, TRACED, OPTIONS_REPORT,
-	 "what is summed (default: run peak, attach current)", set_show},
-	{0, "charge", "caller|callee", NULL, TRACED, OPTIONS_REPORT,
+	{'g', "group-by", "line|file|function|module|traceback|process", NULL, ASKED,
+	 OPTIONS_ANSWER, "what a row is (default line)", set_group_by},
+	{0, "show", "peak|current|total|leaked|count|temporary|lifetime", NULL, ASKED,
+	 OPTIONS_ANSWER, "what is summed (default peak, of an attach current)", set_show},
+	{0, "cumulative", NULL, NULL, ASKED, OPTIONS_ANSWER,
+	 "charge each block to all lines of its stack, once a line", set_cumulative},
+	{0, "min-size", "SIZE", "a size such as 4096, 64KiB or 1MiB", ASKED, OPTIONS_ANSWER,
+	 "show no rows smaller than that (default 0)", set_min_size},
+	{0, "filter", "KIND=PATTERN",
+	 "KIND=PATTERN, where KIND is one of file|function|module|line", ASKED, OPTIONS_ANSWER,
+	 "only blocks charged to a file, function, module or line that matches; may be repeated",
+	 set_filter},
+	{0, "exclude", "KIND=PATTERN",
+	 "KIND=PATTERN, where KIND is one of file|function|module|line", ASKED, OPTIONS_ANSWER,
+	 "no blocks charged to what matches; may be repeated", set_exclude},
+	{0, "all-frames", NULL, NULL, ASKED, OPTIONS_ANSWER,
+	 "filters look at all frames of a stack, not at the charged one alone", set_all_frames},
+	{0, "charge", "caller|callee", NULL, ASKED, OPTIONS_ANSWER,
 	 "the frame charged: the innermost with a source line, or the innermost of all "
 	 "(default caller)",
 	 set_charge},
-	{0, "skip", "PATTERN", "a pattern such as 'pool_*' or '*/libx.so*'", TRACED, OPTIONS_REPORT,
+	{0, "skip", "PATTERN", "a pattern such as 'pool_*' or '*/libx.so*'", ASKED, OPTIONS_ANSWER,
 	 "do not charge functions, files or modules that match; may be repeated", set_skip},
-	{0, "report", "FILE", "the name of a file", TRACED, OPTIONS_REPORT,
-	 "write the report there (default: run standard error, attach standard output)",
-	 set_report},
-	{0, "format", "text|json", NULL, TRACED, OPTIONS_REPORT, "the report's form (default text)",
+	{0, "report", "FILE", "the name of a file", ASKED, OPTIONS_ANSWER,
+	 "write the report there (default: standard output, of run standard error)", set_report},
+	{0, "output", "FILE", "the name of a file", TRACED, OPTIONS_ANSWER,
+	 "save a snapshot there, for 'tracealloc report'", set_output},
+	{0, "format", "text|json", NULL, ASKED, OPTIONS_ANSWER, "the report's form (default text)",
 	 set_format},
-	{'q', "quiet", NULL, NULL, TRACED, OPTIONS_GENERAL, "only the report's body; no warnings",
+	{'q', "quiet", NULL, NULL, ASKED, OPTIONS_GENERAL, "only the report's body; no warnings",
 	 set_quiet},
-	{'v', "verbose", NULL, NULL, TRACED, OPTIONS_GENERAL,
+	{'v', "verbose", NULL, NULL, ASKED, OPTIONS_GENERAL,
 	 "say what is done and why; twice: every step", set_verbose},
 	{'h', "help", NULL, NULL, ALL, OPTIONS_GENERAL, "print this help and exit", set_help},
 	{'V', "version", NULL, NULL, ALL, OPTIONS_GENERAL, "print the version and exit",
@@ -239,5 +326,7 @@ void options_init(struct options *options)
 void options_deinit(struct options *options)
 {
 	free(options->skip);
+	free(options->filters);
+	free(options->paths);
 	*options = (struct options){0};
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -15,6 +16,7 @@
 struct freeze {
 	struct session *session;
 	struct snapshot *snapshot;
+	uint32_t tree;	       /* index of the root among the snapshot's processes */
 	uint64_t *blind_sites; /* by image id - 1: sites with a frame there that has no line */
 	uint32_t *last_site;   /* by image id - 1: the last such site, + 1 */
 };
@@ -81,7 +83,7 @@ static struct error *add_frame(struct freeze *freeze, const struct frame *frame,
 static struct error *add_site(struct freeze *freeze, uint32_t index)
 {
 	struct session *session = freeze->session;
-	struct snapshot_site site = {.first_frame = freeze->snapshot->frame_count,
+	struct snapshot_site site = {.process = freeze->tree,
 				     .counters = ledger_site(session->ledger, (site_id){index})};
 	if (!site.counters.total_blocks && !site.counters.failed_calls)
 		return NULL;
@@ -93,7 +95,6 @@ static struct error *add_site(struct freeze *freeze, uint32_t index)
 		if (err)
 			return err;
 	}
-	site.frame_count = freeze->snapshot->frame_count - site.first_frame;
 	return snapshot_add_site(freeze->snapshot, &site);
 }
 
@@ -109,10 +110,11 @@ static struct error *add_sites(struct freeze *freeze)
 	return NULL;
 }
 
-static bool was_probed(const struct session *session, pid_t pid)
+static bool was_probed(const struct session *session, pid_t pid, const char *kind)
 {
 	for (size_t i = 0; i < session->probes.count; i++)
-		if (session->probes.items[i].placed && session->probes.items[i].pid == pid)
+		if (strcmp(session->probes.items[i].kind, kind) == 0 &&
+		    session->probes.items[i].pid == pid)
 			return true;
 	return false;
 }
@@ -121,8 +123,10 @@ static bool was_probed(const struct session *session, pid_t pid)
 static const char *engine_of(const struct session *session, const struct session_process *process)
 {
 	for (size_t depth = 0; process && depth < 64; depth++) {
-		if (was_probed(session, process->pid))
-			return "breakpoint";
+		bool jumps = was_probed(session, process->pid, "jump");
+		bool breakpoints = was_probed(session, process->pid, "breakpoint");
+		if (jumps || breakpoints)
+			return !breakpoints ? "jump" : jumps ? "mixed" : "breakpoint";
 		const struct session_process *parent = NULL;
 		for (size_t i = 0; i < session->processes.count; i++)
 			if (session->processes.items[i].pid == process->parent)
@@ -132,15 +136,26 @@ static const char *engine_of(const struct session *session, const struct session
 	return "none";
 }
 
+/* The ledger keeps the processes of a tree in one sum, so every site belongs to its root. */
+static uint32_t find_tree(const struct session *session)
+{
+	for (size_t i = 0; i < session->processes.count; i++)
+		if (session->processes.items[i].pid == session->root)
+			return (uint32_t)i;
+	return session->processes.count ? 0 : SNAPSHOT_NO_PROCESS;
+}
+
 static struct error *add_processes(struct freeze *freeze)
 {
 	struct session *session = freeze->session;
+	freeze->tree = find_tree(session);
 	for (size_t i = 0; i < session->processes.count; i++) {
 		const struct session_process *from = &session->processes.items[i];
 		struct error *err = NULL;
 		struct snapshot_process process = {
 			.pid = (uint32_t)from->pid,
 			.parent = (uint32_t)from->parent,
+			.tree = freeze->tree,
 			.command = keep(freeze, from->command, &err),
 			.exit_status = from->exit_status,
 			.signal = from->signal,
@@ -167,7 +182,7 @@ static struct error *add_probes(struct freeze *freeze)
 			.pid = (uint32_t)from->pid,
 			.function = from->function,
 			.module = keep(freeze, image ? image_path(image) : NULL, &err),
-			.kind = from->placed ? "breakpoint" : "none",
+			.kind = from->kind,
 			.reason = keep(freeze, from->reason, &err),
 		};
 		if (!err)
@@ -178,30 +193,62 @@ static struct error *add_probes(struct freeze *freeze)
 	return NULL;
 }
 
-static struct error *add_blind_modules(struct freeze *freeze)
+/* The build-id in hex, NULL where the file has none; at most as many bytes as a hash has. */
+static const char *keep_build_id(struct freeze *freeze, const struct image *image,
+				 struct error **err)
+{
+	char hex[129] = "";
+	size_t bytes;
+	const uint8_t *id = image_build_id(image, &bytes);
+	for (size_t b = 0; b < bytes && b < 64; b++)
+		snprintf(hex + b * 2, 3, "%02x", id[b]);
+	return keep(freeze, bytes ? hex : NULL, err);
+}
+
+static struct error *add_module(struct freeze *freeze, struct image *image, uint64_t blind_sites)
+{
+	struct error *err = NULL;
+	struct snapshot_module module = {
+		.path = keep(freeze, image_path(image), &err),
+		.build_id = keep_build_id(freeze, image, &err),
+	};
+	if (!err)
+		err = snapshot_add_module(freeze->snapshot, &module);
+	if (err || !blind_sites || image_has_lines(image))
+		return err;
+	struct snapshot_blind_module blind = {
+		.module = module.path, .build_id = module.build_id, .sites = blind_sites};
+	return snapshot_add_blind_module(freeze->snapshot, &blind);
+}
+
+static struct error *add_modules(struct freeze *freeze)
 {
 	uint32_t count = registry_count(freeze->session->registry);
 	for (uint32_t i = 0; i < count; i++) {
 		struct image *image = registry_image(freeze->session->registry, (image_id){i + 1});
-		if (!image || !freeze->blind_sites[i] || image_has_lines(image))
-			continue;
-		char hex[129] = "";
-		size_t bytes;
-		const uint8_t *id = image_build_id(image, &bytes);
-		for (size_t b = 0; b < bytes && b < 64; b++)
-			snprintf(hex + b * 2, 3, "%02x", id[b]);
-		struct error *err = NULL;
-		struct snapshot_blind_module one = {
-			.module = keep(freeze, image_path(image), &err),
-			.build_id = keep(freeze, bytes ? hex : NULL, &err),
-			.sites = freeze->blind_sites[i],
-		};
-		if (!err)
-			err = snapshot_add_blind_module(freeze->snapshot, &one);
+		struct error *err =
+			image ? add_module(freeze, image, freeze->blind_sites[i]) : NULL;
 		if (err)
 			return err;
 	}
 	return NULL;
+}
+
+static struct error *add_machine(struct freeze *freeze)
+{
+	struct utsname names;
+	if (uname(&names) != 0)
+		return NULL;
+	char system[sizeof names.sysname + sizeof names.release];
+	snprintf(system, sizeof system, "%s %s", names.sysname, names.release);
+	struct error *err = NULL;
+	freeze->snapshot->machine = (struct snapshot_machine){
+		.host = keep(freeze, names.nodename, &err),
+		.system = keep(freeze, system, &err),
+		.architecture = keep(freeze, names.machine, &err),
+		.producer = "tracealloc " TRACEALLOC_VERSION,
+	};
+	return err;
 }
 
 static struct error *add_timeline(struct freeze *freeze)
@@ -255,14 +302,18 @@ static void add_totals(struct freeze *freeze, enum snapshot_origin origin)
 	struct snapshot *snapshot = freeze->snapshot;
 	snapshot->origin = origin;
 	snapshot->pid = (uint32_t)session->root;
+	snapshot->depth = (uint32_t)session->options->depth;
 	snapshot->started_unix_ns = session->started_unix_ns;
 	snapshot->duration_ns = session->duration_ns;
 	snapshot->totals = *ledger_totals(session->ledger);
+	snapshot->lost_events = taps_statistics(&session->taps).lost_events;
 	snapshot->truncated_stacks = session->truncated_stacks;
 	snapshot->incomplete_stacks = session->incomplete_stacks;
 	snapshot->cost = (struct snapshot_cost){
 		.target_stopped_ns = session->target.statistics.stopped_ns,
 		.stops = session->target.statistics.stops,
+		.install_freeze_ns = session->install_frozen_ns,
+		.remove_freeze_ns = session->remove_frozen_ns,
 		.tracer_cpu_ns = cpu_ns(),
 		.tracer_rss_bytes = resident_bytes(),
 	};
@@ -273,13 +324,15 @@ static struct error *fill(struct freeze *freeze, enum snapshot_origin origin, ch
 	add_totals(freeze, origin);
 	struct error *err = add_command(freeze, command);
 	if (!err)
-		err = add_sites(freeze);
+		err = add_machine(freeze);
 	if (!err)
 		err = add_processes(freeze);
 	if (!err)
+		err = add_sites(freeze);
+	if (!err)
 		err = add_probes(freeze);
 	if (!err)
-		err = add_blind_modules(freeze);
+		err = add_modules(freeze);
 	return err ? err : add_timeline(freeze);
 }
 

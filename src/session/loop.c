@@ -58,14 +58,38 @@ struct error *loop_note_process(struct session *session, const struct target_pro
 	return NULL;
 }
 
+/* The reader knows spaces by their ids. */
+static struct error *adopt_space(struct session *session, struct target_space *space,
+				 struct session_space *state)
+{
+	if (!map_put(&session->taps.spaces, (uint64_t)space->id.v + 1, state)) {
+		space_destroy(state);
+		return error_no_memory();
+	}
+	space->owner_data = state;
+	return NULL;
+}
+
+/* What the space's agents have written is taken while its modules are still known. */
+static struct error *drop_space(struct session *session, struct target_space *space)
+{
+	if (!space->owner_data)
+		return NULL;
+	struct error *err = taps_take(session, true);
+	taps_forget_space(&session->taps, space->id);
+	space_destroy(take_ptr(space->owner_data));
+	struct error *failure = taps_prune(session);
+	if (err)
+		error_free(failure);
+	return err ? err : failure;
+}
+
 struct error *loop_new_space(struct session *session, struct target_space *space,
 			     struct session_space **ret)
 {
-	struct error *err = space_create(space, session->registry, &session->probes,
-					 session->options->log, ret);
-	if (!err)
-		space->owner_data = *ret;
-	return err;
+	struct error *err =
+		space_create(space, session->registry, &session->probes, session->options, ret);
+	return err ? err : adopt_space(session, space, *ret);
 }
 
 /* ---- hits */
@@ -126,8 +150,9 @@ static struct error *record_outcome(struct session *session, struct target_threa
 		ledger_resize_cancel(session->ledger, space, (uint32_t)thread->tid,
 				     outcome->cancelled[i]);
 	site_id site = {0};
-	struct error *err = NULL;
-	if (outcome->needs_site)
+	/* What agents have seen before this stop comes before it. */
+	struct error *err = taps_take(session, true);
+	if (!err && outcome->needs_site)
 		err = find_site(session, thread, state, hit, &site);
 	uint64_t now = thread->stopped_since_ns - session->started_ns;
 	for (size_t i = 0; !err && i < outcome->event_count; i++) {
@@ -149,6 +174,15 @@ static void note_sigaction(struct target_thread *thread)
 		sigtrap_note_action(thread, (target_addr){registers_argument(registers, 2)});
 }
 
+/* That a process ends is no error; its end comes as an event, or has come already. */
+static struct error *update(struct session *session, struct session_space *space,
+			    struct target_thread *at_hand)
+{
+	struct error *err = install_update(session, space, at_hand);
+	error_catch(&err, ERROR_GONE);
+	return err;
+}
+
 static struct error *act_on_hit(struct session *session, struct target_thread *thread,
 				struct session_thread *state, struct probe_hit *hit)
 {
@@ -156,7 +190,7 @@ static struct error *act_on_hit(struct session *session, struct target_thread *t
 	case PROBE_HIT_CALL:
 		return record_outcome(session, thread, state, hit);
 	case PROBE_HIT_LINKER:
-		return space_update(thread->process->space->owner_data);
+		return update(session, thread->process->space->owner_data, thread);
 	case PROBE_HIT_SIGACTION:
 		note_sigaction(thread);
 		return NULL;
@@ -227,7 +261,9 @@ static struct error *clean_child(struct session *session, struct session_space *
 	struct error *err = space_copy(parent, process->space, &copy);
 	if (err)
 		return err;
-	err = probe_disarm(copy->probes);
+	err = jumps_remove(copy->jumps);
+	if (!err)
+		err = probe_disarm(copy->probes);
 	if (!err)
 		err = probe_erase(copy->probes);
 	space_destroy(copy);
@@ -248,10 +284,12 @@ static struct error *on_process(struct session *session, const struct target_eve
 		return err ? err : target_resume(&session->target, event->thread, 0);
 	} else {
 		err = space_copy(parent, event->process->space, &child);
-		if (!err) {
-			event->process->space->owner_data = child;
+		if (!err)
+			err = adopt_space(session, event->process->space, child);
+		if (!err)
 			err = ledger_space_inherits(session->ledger, event->process->space->id);
-		}
+		if (!err)
+			err = install_in_child(session, child);
 	}
 	if (!err)
 		err = loop_note_process(session, event->process);
@@ -260,9 +298,8 @@ static struct error *on_process(struct session *session, const struct target_eve
 
 static struct error *end_space(struct session *session, struct target_space *space)
 {
-	space_destroy(space->owner_data);
-	space->owner_data = NULL;
-	return ledger_space_end(session->ledger, space->id);
+	struct error *err = drop_space(session, space);
+	return err ? err : ledger_space_end(session->ledger, space->id);
 }
 
 static void forget_calls(struct session *session, struct target_thread *thread, space_id space)
@@ -294,7 +331,7 @@ static struct error *on_exec(struct session *session, const struct target_event 
 	if (!err)
 		err = loop_note_process(session, event->process);
 	if (!err)
-		err = space_update(space);
+		err = update(session, space, event->thread);
 	return err ? err : target_resume(&session->target, event->thread, 0);
 }
 
@@ -312,13 +349,60 @@ static struct error *on_process_exit(struct session *session, const struct targe
 		session->root_signal = event->signal;
 		atomic_store(&session->root_child, 0);
 		/* What it held at its end is what "current" means at the end: it stays. */
-		if (event->old_space_ended) {
-			space_destroy(event->old_space->owner_data);
-			event->old_space->owner_data = NULL;
-		}
-		return NULL;
+		return event->old_space_ended ? drop_space(session, event->old_space) : NULL;
 	}
 	return event->old_space_ended ? end_space(session, event->old_space) : NULL;
+}
+
+/* The processes of a tap; what is done for one may be the end of others. */
+static struct error *list_spaces(struct session *session, const struct tap *tap, space_id **ret,
+				 size_t *count_ret)
+{
+	space_id *ids = calloc(session->target.processes.count + 1, sizeof *ids);
+	if (!ids)
+		return error_no_memory();
+	size_t cursor = 0, count = 0;
+	struct map_entry *entry;
+	while ((entry = map_next(&session->target.processes, &cursor))) {
+		const struct target_process *process = entry->value;
+		const struct session_space *space = process->space->owner_data;
+		if (space && jumps_channel(space->jumps) == tap->channel)
+			ids[count++] = process->space->id;
+	}
+	*ret = ids;
+	*count_ret = count;
+	return NULL;
+}
+
+static struct error *serve_linker(struct session *session, struct tap *tap)
+{
+	_cleanup_free_ space_id *ids = NULL;
+	size_t count = 0;
+	uint32_t asked = channel_linker_asked(tap->channel);
+	struct error *err = taps_take(session, true);
+	if (!err)
+		err = list_spaces(session, tap, &ids, &count);
+	for (size_t i = 0; !err && i < count; i++) {
+		struct session_space *space = taps_space(&session->taps, ids[i]);
+		err = space ? update(session, space, NULL) : NULL;
+	}
+	if (taps_have(&session->taps, tap))
+		channel_linker_serve(tap->channel, asked);
+	return err;
+}
+
+/* Dynamic linkers that wait in their agents to be looked at. */
+static struct error *serve_linkers(struct session *session)
+{
+	struct error *err = NULL;
+	atomic_store(&session->taps.linker_asks, false);
+	struct tap *tap = session->taps.first;
+	while (!err && tap) {
+		bool asks = channel_linker_asks(tap->channel);
+		err = asks ? serve_linker(session, tap) : NULL;
+		tap = asks ? session->taps.first : tap->next;
+	}
+	return err;
 }
 
 struct error *loop_handle(struct session *session, const struct target_event *event)
@@ -335,6 +419,8 @@ struct error *loop_handle(struct session *session, const struct target_event *ev
 	case TARGET_EVENT_PROCESS_EXIT:
 		return on_process_exit(session, event);
 	case TARGET_EVENT_POKED:
+		atomic_store(&session->poke, false);
+		return NULL;
 	case TARGET_EVENT_QUIET:
 	case TARGET_EVENT_EMPTY:
 		break;
@@ -350,99 +436,14 @@ struct error *loop_run(struct session *session)
 		struct error *err = target_next(&session->target, &event);
 		if (!err && event.kind == TARGET_EVENT_EMPTY)
 			return NULL;
+		taps_lock(&session->taps);
 		if (!err)
 			err = loop_handle(session, &event);
+		if (!err && atomic_load(&session->taps.linker_asks))
+			err = serve_linkers(session);
+		taps_unlock(&session->taps);
 		if (err)
 			return err;
 	}
 	return NULL;
-}
-
-/* ---- the end */
-
-/* Lets every thread come to rest, handling what it reports on the way. */
-static struct error *drain(struct session *session)
-{
-	struct error *first = NULL;
-	target_drain(&session->target);
-	for (;;) {
-		struct target_event event;
-		struct error *err = target_next(&session->target, &event);
-		if (!err && (event.kind == TARGET_EVENT_QUIET || event.kind == TARGET_EVENT_EMPTY))
-			return first;
-		bool ours = err != NULL;
-		if (!err)
-			err = loop_handle(session, &event);
-		if (err && !first)
-			first = err;
-		else
-			error_free(err);
-		if (ours)
-			return first;
-	}
-}
-
-static void for_each_space(struct session *session, struct error **first,
-			   struct error *(*act)(struct probe_set *set))
-{
-	size_t cursor = 0;
-	struct map_entry *entry;
-	while ((entry = map_next(&session->target.processes, &cursor))) {
-		struct target_process *process = entry->value;
-		struct session_space *space = process->space->owner_data;
-		struct error *err = space ? act(space->probes) : NULL;
-		if (err && !*first)
-			*first = err;
-		else
-			error_free(err);
-	}
-}
-
-static void evacuate(void *context, struct target_thread *thread)
-{
-	(void)context;
-	struct session_space *space = thread->process->space->owner_data;
-	if (space && thread->state == TARGET_THREAD_STOPPED)
-		probe_evacuate(space->probes, thread);
-}
-
-static void unpin(void *context, struct target_thread *thread)
-{
-	struct session *session = context;
-	sched_setaffinity(thread->tid, sizeof session->affinity, &session->affinity);
-}
-
-static void drop_space(struct session *session)
-{
-	size_t cursor = 0;
-	struct map_entry *entry;
-	while ((entry = map_next(&session->target.processes, &cursor))) {
-		struct target_process *process = entry->value;
-		space_destroy(take_ptr(process->space->owner_data));
-	}
-}
-
-struct error *loop_stop(struct session *session)
-{
-	if (session->stopped)
-		return NULL;
-	session->stopped = true;
-	/*
-	 * Probes come out between two rests: before the first a thread may hit them, after the
-	 * second none that woke up meanwhile can still be on the way into one.
-	 */
-	struct error *first = drain(session);
-	for_each_space(session, &first, probe_disarm);
-	struct error *err = drain(session);
-	if (err && !first)
-		first = err;
-	else
-		error_free(err);
-	target_visit_threads(&session->target, NULL, evacuate, NULL);
-	for_each_space(session, &first, probe_erase);
-	if (session->options->pin)
-		target_visit_threads(&session->target, NULL, unpin, session);
-	target_release(&session->target);
-	drop_space(session);
-	return first;
 }

@@ -3,7 +3,9 @@
  * Private to src/session: what a session holds.
  *
  * session.c: the two beginnings, signals, the tracer thread.    loop.c: events of the target.
- * space.c: modules and probes of a space.    freeze.c: from ledger and stacks to the snapshot.
+ * stop.c: pauses, and the one stop.    space.c, place.c: modules and probes of a space.
+ * install.c: jumps, from planned to written.    tap.c: what agents write, and the reader thread.
+ * freeze.c: from ledger and stacks to the snapshot.
  */
 #ifndef SESSION_PRIVATE_H
 #define SESSION_PRIVATE_H
@@ -14,6 +16,7 @@
 #include "ledger/ledger.h"
 #include "session/session.h"
 #include "session/space.h"
+#include "session/tap.h"
 #include "stack/capture.h"
 #include "stack/interner.h"
 
@@ -40,8 +43,9 @@ struct session_processes {
 
 /*
  * `finished` is set by the tracer thread as its last act; everything else belongs to that thread
- * while it runs and to the main thread before and after, but for the atomics: `stop` is set by the
- * main thread, the others by the tracer thread.
+ * while it runs and to the main thread before and after, but for what tap.h shares with the reader
+ * thread, and the atomics: `stop` is set by the main thread, `poke` by whoever wants the tracer
+ * thread to look up, the others by the tracer thread.
  */
 struct session {
 	const struct session_options *options;
@@ -50,6 +54,9 @@ struct session {
 	struct interner *interner;
 	struct ledger *ledger;
 	struct space_probes probes;
+	struct taps taps;
+	double ns_per_tick; /* of the time stamp counter; 0: not measured */
+	pthread_t tracer;
 	struct session_processes processes;
 	struct capture capture; /* room for one walk */
 	pid_t root;
@@ -65,7 +72,11 @@ struct session {
 	uint64_t incomplete_stacks;
 	bool stopped;	    /* the one stop has been done */
 	cpu_set_t affinity; /* --pin: what to go back to */
+	/* The longest times that all running threads were stopped at once, and at the end. */
+	uint64_t install_frozen_ns;
+	uint64_t remove_frozen_ns;
 	_Atomic bool stop;
+	_Atomic bool poke;
 	_Atomic bool finished;
 };
 
@@ -77,16 +88,45 @@ struct error *loop_handle(struct session *session, const struct target_event *ev
 /* Handles events until the root has ended, a stop was asked for, or no thread is left. */
 struct error *loop_run(struct session *session);
 
-/*
- * The one stop: takes every probe out and lets go of every thread. Idempotent; every way out of
- * tracing goes through it. The first error is returned, the work is done all the same.
- */
-struct error *loop_stop(struct session *session);
-
 /* The first look at a process that was attached to or has called exec. */
 struct error *loop_note_process(struct session *session, const struct target_process *process);
 struct error *loop_new_space(struct session *session, struct target_space *space,
 			     struct session_space **ret);
+
+/* ---- stop.c, tracer thread */
+
+/*
+ * Stops a space (NULL: every space), or `only` one thread, until stop_go_on: see target_pause. How
+ * long that was is noted.
+ */
+void stop_pause(struct session *session, const struct session_space *space,
+		const struct target_thread *only);
+void stop_go_on(struct session *session);
+
+/* Handles what came while the target stood still, without waiting for more. */
+struct error *stop_catch_up(struct session *session);
+
+/*
+ * The one stop: takes every probe out and lets go of every thread. Idempotent; every way out of
+ * tracing goes through it. The first error is returned, the work is done all the same.
+ */
+struct error *stop_all(struct session *session);
+
+/* ---- install.c, tracer thread */
+
+/*
+ * Reads the modules of a space again, probes what is new, and sees its jumps through. at_hand: a
+ * stopped thread of it whose event is being handled, NULL: there is none. ERROR_GONE: the space has
+ * ended meanwhile and is not there any more.
+ */
+struct error *install_update(struct session *session, struct session_space *space,
+			     struct target_thread *at_hand);
+
+/* Turns the agent of a forked child on. */
+struct error *install_in_child(struct session *session, struct session_space *space);
+
+/* ---- session.c, any thread: makes the tracer thread look up from its wait */
+void session_poke(struct session *session);
 
 /* ---- freeze.c, main thread after the tracer thread has ended */
 struct error *freeze_snapshot(struct session *session, enum snapshot_origin origin,

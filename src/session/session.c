@@ -30,6 +30,12 @@ struct tracing {
 	struct error *error;
 };
 
+void session_poke(struct session *session)
+{
+	atomic_store(&session->poke, true);
+	pthread_kill(session->tracer, POKE_SIGNAL);
+}
+
 static void on_poke(int signal)
 {
 	(void)signal;
@@ -107,6 +113,7 @@ static struct error *begin_attach(struct tracing *tracing)
 	struct target_process *process =
 		map_get(&session->target.processes, (uint64_t)session->root);
 	struct session_space *space;
+	size_t leftovers = 0;
 	err = loop_new_space(session, process->space, &space);
 	if (!err)
 		err = space_check(space);
@@ -117,7 +124,13 @@ static struct error *begin_attach(struct tracing *tracing)
 	if (!err && session->options->pin)
 		err = pin(session);
 	if (!err)
-		err = space_update(space);
+		err = jumps_adopt(space->jumps, &leftovers);
+	if (!err && leftovers)
+		log_write(session->options->log, LOG_INFO,
+			  "process %d: %zu jumps of a session that was killed are taken over",
+			  session->root, leftovers);
+	if (!err)
+		err = install_update(session, space, NULL);
 	if (!err && !space->allocator_functions)
 		err = error_new(
 			ERROR_UNSUPPORTED,
@@ -134,17 +147,20 @@ static void *tracer_main(void *context)
 	struct tracing *tracing = context;
 	struct session *session = tracing->session;
 	sigset_t poke;
+	session->tracer = pthread_self();
 	sigemptyset(&poke);
 	sigaddset(&poke, POKE_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &poke, NULL);
 	session->started_ns = clock_now_ns();
+	taps_lock(&session->taps);
 	tracing->error =
 		tracing->argv ? begin_run(tracing) : blame_the_end(session, begin_attach(tracing));
+	taps_unlock(&session->taps);
 	atomic_store(&session->begun_ns, clock_now_ns());
 	pthread_kill(tracing->main_thread, POKE_SIGNAL); /* its waiting counts from here */
 	if (!tracing->error)
 		tracing->error = loop_run(session);
-	struct error *err = loop_stop(session);
+	struct error *err = stop_all(session);
 	if (tracing->error)
 		error_free(err);
 	else
@@ -183,6 +199,7 @@ static void supervise(struct session *session, pthread_t tracer)
 			wait = duration - elapsed;
 		if (atomic_load(&session->stop)) {
 			/* It may be about to sleep when the poke comes: so again and again. */
+			atomic_store(&session->poke, true);
 			pthread_kill(tracer, POKE_SIGNAL);
 			wait = POKE_AGAIN_NS;
 		}
@@ -199,6 +216,9 @@ static void thread_gone(void *context, struct target_thread *thread)
 	struct session *session = context;
 	struct session_thread *state = thread->owner_data;
 	space_id space = thread->process->space->id;
+	taps_lock(&session->taps);
+	if (!session->stopped)
+		taps_thread_ended(session, space.v, (uint32_t)thread->tid);
 	if (state) {
 		struct calls_outcome outcome;
 		calls_abandon(&state->probe.calls, &outcome);
@@ -207,6 +227,7 @@ static void thread_gone(void *context, struct target_thread *thread)
 					     outcome.cancelled[i]);
 	}
 	ledger_thread_end(session->ledger, space, (uint32_t)thread->tid);
+	taps_unlock(&session->taps);
 	free(state);
 }
 
@@ -216,7 +237,8 @@ static struct error *session_init(struct session *session, const struct session_
 	*session = (struct session){.options = options};
 	clock_gettime(CLOCK_REALTIME, &now);
 	session->started_unix_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-	target_init(&session->target, options->log, &session->stop);
+	taps_init(&session->taps);
+	target_init(&session->target, options->log, &session->poke);
 	session->target.thread_gone = thread_gone;
 	session->target.thread_gone_context = session;
 	struct error *err = registry_create(options->log, &session->registry);
@@ -229,7 +251,9 @@ static struct error *session_init(struct session *session, const struct session_
 
 static void session_deinit(struct session *session)
 {
+	taps_stop_reader(session);
 	target_deinit(&session->target);
+	taps_deinit(&session->taps);
 	for (size_t i = 0; i < session->processes.count; i++)
 		free(session->processes.items[i].command);
 	free(session->processes.items);
@@ -295,7 +319,7 @@ static void result_of(const struct session *session, struct session_result *ret)
 static void warn_if_blind(const struct session *session, const char *program)
 {
 	for (size_t i = 0; i < session->probes.count; i++)
-		if (session->probes.items[i].placed)
+		if (strcmp(session->probes.items[i].kind, "none") != 0)
 			return;
 	log_write(session->options->log, LOG_WARNING,
 		  "no allocator found in '%s': neither a loaded libc.so.6 nor a static one with "
@@ -342,4 +366,38 @@ struct error *session_attach(const struct session_options *options, pid_t pid,
 		err = freeze_snapshot(&session, SNAPSHOT_ATTACH, command, &ret->snapshot);
 	result_of(&session, ret);
 	return err;
+}
+
+static struct error *clean(struct session *session, struct session_space *space,
+			   size_t *removed_ret)
+{
+	struct error *err = jumps_adopt(space->jumps, removed_ret);
+	if (err || !*removed_ret)
+		return err;
+	stop_pause(session, space, NULL);
+	err = jumps_remove_leftovers(space->jumps);
+	stop_go_on(session);
+	return err;
+}
+
+struct error *session_clean(const struct session_options *options, pid_t pid, size_t *removed_ret)
+{
+	_cleanup_session_ struct session session;
+	struct session_space *space = NULL;
+	*removed_ret = 0;
+	struct error *err = session_init(&session, options);
+	session.root = pid;
+	session.tracer = pthread_self();
+	if (!err)
+		err = target_attach(&session.target, pid);
+	if (err)
+		return err;
+	struct target_process *process = map_get(&session.target.processes, (uint64_t)pid);
+	err = loop_new_space(&session, process->space, &space);
+	if (!err)
+		err = clean(&session, space, removed_ret);
+	struct error *failure = stop_all(&session);
+	if (err)
+		error_free(failure);
+	return err ? err : failure;
 }

@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "snapshot/snapshot.h"
 
-enum session_engine { SESSION_ENGINE_AUTO, SESSION_ENGINE_BREAKPOINT };
+enum session_engine { SESSION_ENGINE_AUTO, SESSION_ENGINE_JUMP, SESSION_ENGINE_BREAKPOINT };
 
 struct session_options {
 	enum session_engine engine;
@@ -59,5 +59,12 @@ void session_await(struct session_result *result);
  */
 struct error *session_attach(const struct session_options *options, pid_t pid,
 			     struct session_result *ret);
+
+/*
+ * Removes the jumps that a session which was killed has left in process pid; *removed_ret says how
+ * many. What calls it must end soon: threads asleep in system calls are let go of by that. Errors
+ * as session_attach.
+ */
+struct error *session_clean(const struct session_options *options, pid_t pid, size_t *removed_ret);
 
 #endif

@@ -8,7 +8,9 @@
 #ifndef SESSION_SPACE_H
 #define SESSION_SPACE_H
 
+#include "probe/jump.h"
 #include "probe/probe.h"
+#include "session/session.h"
 #include "stack/modules.h"
 #include "stack/registry.h"
 #include "target/target.h"
@@ -18,8 +20,8 @@ struct space_probe {
 	pid_t pid;
 	const char *function; /* of the catalogue */
 	image_id module;
-	bool placed;
-	char *reason; /* why not, or why it is less than it could be; owned */
+	const char *kind; /* "jump", "breakpoint", "none" */
+	char *reason;	  /* why not, or why it is less than it could be; owned */
 };
 
 struct space_probes {
@@ -27,10 +29,20 @@ struct space_probes {
 	size_t count, capacity;
 };
 
+/* A family (NULL: the linker's notification) whose jumps are planned and not written. */
+struct space_plan {
+	struct module module;
+	const struct allocator_family *family;
+};
+
 struct session_space {
 	struct target_space *target;
+	enum session_engine engine;
 	struct modules modules;
-	struct probe_set *probes;
+	struct probe_set *probes; /* breakpoints */
+	struct jumps *jumps;
+	struct space_plan *plans;
+	size_t plan_count, plan_capacity;
 	struct registry *registry;	 /* the session's */
 	struct space_probes *probe_list; /* the session's */
 	const struct log *log;
@@ -39,7 +51,7 @@ struct session_space {
 
 /* The state of a space, kept as its owner_data. */
 struct error *space_create(struct target_space *target, struct registry *registry,
-			   struct space_probes *probe_list, const struct log *log,
+			   struct space_probes *probe_list, const struct session_options *options,
 			   struct session_space **ret);
 
 /* The state of a forked child's space: modules and probes as its parent's. */
@@ -49,8 +61,11 @@ struct error *space_copy(const struct session_space *parent, struct target_space
 /* Frees the description; bytes in the target stay as they are. */
 void space_destroy(struct session_space *space);
 
-/* Reads the modules again and probes what is new. */
-struct error *space_update(struct session_space *space);
+/*
+ * Reads the modules again and probes what is new: by breakpoints at once, or by plans for jumps,
+ * which install.c sees through.
+ */
+struct error *space_update(struct session_space *space, bool *changed_ret);
 
 /*
  * Reads the modules and looks whether there is anything to probe, writing nothing. ERROR_NOT_FOUND

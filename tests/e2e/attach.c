@@ -118,7 +118,9 @@ START_TEST(every_thread_gets_its_turn)
 
 	scratch_make(&scratch);
 	storm_start(&scratch, 16, &storm);
-	tracealloc_start_attach(&scratch, NULL, storm.process.pid, &attach);
+	/* Jumps keep nobody waiting: who runs next is the kernel's choice alone. */
+	tracealloc_start_attach(&scratch, ARGV("--engine", "breakpoint"), storm.process.pid,
+				&attach);
 	tracealloc_until_probed(&attach, storm.process.pid);
 	struct turns_wait wait = {&storm, storm_read(&storm), 32000};
 	process_until(has_turned_enough, &wait, "the target to work under the tracer");

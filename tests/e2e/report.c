@@ -243,7 +243,7 @@ START_TEST(the_report_says_what_the_tracing_cost)
 	_cleanup_report_ struct report report = {0};
 
 	scratch_make(&scratch);
-	tracealloc_run(&scratch, NULL, ARGV(program), &report);
+	tracealloc_run(&scratch, ARGV("--engine", "breakpoint"), ARGV(program), &report);
 	const json_t *cost = json_object_get(report.root, "cost");
 	ck_assert_int_ge(json_integer_value(json_object_get(cost, "stops")), 310);
 	ck_assert_int_gt(json_integer_value(json_object_get(cost, "tracer_rss_bytes")), 0);

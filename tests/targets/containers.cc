@@ -63,7 +63,7 @@ int main()
 	wide *aligned = new wide;
 	made(aligned, sizeof(wide), __LINE__ - 1);
 	contain();
-	char *kept = new char[60];
+	char *kept = new char[60](); /* its first byte is read below */
 	made(kept, 60, __LINE__ - 1);
 	gone(aligned);
 	delete aligned;

@@ -175,7 +175,7 @@ static void on_hit(struct tracer *tracer, struct target_thread *thread, struct t
 	if (hit->kind == PROBE_HIT_CALL && is_wanted(tracer, &hit->outcome))
 		take_stack(tracer, thread, state, hit);
 	else if (hit->kind == PROBE_HIT_LINKER)
-		expect(space_update(tracer->space));
+		expect(space_update(tracer->space, &(bool){false}));
 	else if (hit->kind == PROBE_HIT_SIGACTION && registers_argument(registers, 1) == SIGTRAP)
 		sigtrap_note_action(thread, (target_addr){registers_argument(registers, 2)});
 	else if (hit->kind == PROBE_HIT_SIGMASK)
@@ -227,9 +227,10 @@ static void on_trap(struct tracer *tracer, struct target_thread *thread)
 static void on_exec(struct tracer *tracer, const struct target_event *event)
 {
 	ck_assert_msg(!tracer->space, "%s calls exec", tracer->subject->name);
+	static const struct session_options options = {.engine = SESSION_ENGINE_BREAKPOINT};
 	expect(space_create(event->process->space, tracer->comparison->registry, &tracer->probes,
-			    NULL, &tracer->space));
-	expect(space_update(tracer->space));
+			    &options, &tracer->space));
+	expect(space_update(tracer->space, &(bool){false}));
 	stack_oracle_open(event->process->pid, &tracer->oracle);
 	expect(target_resume(&tracer->target, event->thread, 0));
 }

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+#include "session/place.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/cleanup.h"
+
+/* Exec after exec the same functions are probed again: one line each in the report is enough. */
+static bool is_listed(const struct session_space *space, const struct allocator_function *function,
+		      image_id module, const char *kind)
+{
+	enum { LOOK_BACK = 256 }; /* in a tree of thousands of processes the list is long */
+	size_t count = space->probe_list->count;
+	for (size_t i = count > LOOK_BACK ? count - LOOK_BACK : 0; i < count; i++) {
+		const struct space_probe *probe = &space->probe_list->items[i];
+		if (probe->pid == space->target->pid && probe->function == function->name &&
+		    probe->module.v == module.v && probe->kind == kind)
+			return true;
+	}
+	return false;
+}
+
+static struct error *list_probe(struct session_space *space,
+				const struct allocator_function *function, image_id module,
+				const char *kind, const char *reason)
+{
+	struct space_probes *list = space->probe_list;
+	if (is_listed(space, function, module, kind))
+		return NULL;
+	if (!array_reserve(&list->items, &list->capacity, list->count + 1, sizeof *list->items))
+		return error_no_memory();
+	char *text = reason ? strdup(reason) : NULL;
+	if (reason && !text)
+		return error_no_memory();
+	list->items[list->count++] = (struct space_probe){.pid = space->target->pid,
+							  .function = function->name,
+							  .module = module,
+							  .kind = kind,
+							  .reason = text};
+	return NULL;
+}
+
+/* The family whose functions an image holds, NULL if none. */
+const struct allocator_family *place_family_of(struct image *image)
+{
+	const char *soname = image_soname(image);
+	if (soname)
+		return allocator_family_of_soname(soname);
+	size_t count;
+	const struct allocator_family *families = allocator_families(&count);
+	for (size_t i = 0; i < count; i++) {
+		struct image_symbol symbol;
+		if (!families[i].static_marker)
+			continue;
+		struct error *err = image_symbol_find(image, families[i].static_marker, &symbol);
+		if (!err)
+			return &families[i];
+		error_free(err);
+	}
+	return NULL;
+}
+
+/* Where the module has the function; *found_ret false if it does not, or not in this mapping. */
+static struct error *find_entry(const struct module *module, const char *name,
+				target_addr *entry_ret, bool *found_ret)
+{
+	struct image_symbol symbol;
+	struct error *err = image_symbol_find(module->image, name, &symbol);
+	*found_ret = !err;
+	if (error_catch(&err, ERROR_NOT_FOUND) || err)
+		return err;
+	if (symbol.ifunc)
+		return error_new(ERROR_UNSUPPORTED, "it is chosen at run time (an IFUNC)");
+	*entry_ret = (target_addr){symbol.start.v + module->bias};
+	*found_ret = entry_ret->v >= module->start.v && entry_ret->v < module->end.v;
+	return NULL;
+}
+
+static struct probe_request request_of(const struct module *module, enum probe_purpose purpose,
+				       const struct allocator_function *function, target_addr entry)
+{
+	return (struct probe_request){.purpose = purpose,
+				      .function = function,
+				      .entry = entry,
+				      .text_start = module->start,
+				      .text_end = module->end};
+}
+
+/* ---- breakpoints */
+
+/* Its end is of interest: how sigaction(2) and the like are followed is in target/sigtrap.h. */
+static struct error *watch(struct session_space *space, const struct module *module,
+			   const char *name, enum probe_purpose purpose)
+{
+	target_addr entry;
+	bool found;
+	struct error *err = find_entry(module, name, &entry, &found);
+	if (!err && found) {
+		struct probe_request request = request_of(module, purpose, NULL, entry);
+		err = probe_insert(space->probes, &request);
+	}
+	if (err && error_kind_of(err) == ERROR_NO_MEMORY)
+		return err;
+	if (err)
+		log_write(space->log, LOG_WARNING, "process %d: %s is not watched: %s",
+			  space->target->pid, name, error_message(err));
+	error_free(err);
+	return NULL;
+}
+
+/* Only breakpoints disturb SIGTRAP, so only with them is it watched. */
+static struct error *watch_signals(struct session_space *space)
+{
+	struct error *err = NULL;
+	for (size_t i = 0; !err && i < space->modules.count; i++) {
+		const struct module *module = &space->modules.items[i];
+		if (!place_family_of(module->image))
+			continue;
+		err = watch(space, module, "sigaction", PROBE_SIGACTION);
+		if (!err)
+			err = watch(space, module, "pthread_sigmask", PROBE_SIGMASK);
+	}
+	return err;
+}
+
+static struct error *break_function(struct session_space *space, const struct module *module,
+				    const struct allocator_function *function, const char *reason)
+{
+	target_addr entry;
+	bool found;
+	struct error *err = find_entry(module, function->name, &entry, &found);
+	if (!err && !found)
+		return NULL;
+	struct probe_request request = request_of(module, PROBE_ALLOCATOR, function, entry);
+	if (!err)
+		err = probe_insert(space->probes, &request);
+	if (err && error_kind_of(err) == ERROR_NO_MEMORY)
+		return err;
+	log_write(space->log, LOG_INFO, "process %d: %s in %s: %s", space->target->pid,
+		  function->name, image_path(module->image),
+		  err ? error_message(err) : "probed by breakpoints");
+	struct error *failure =
+		list_probe(space, function, module->image_id, err ? "none" : "breakpoint",
+			   err ? error_message(err) : reason);
+	if (!err)
+		space->allocator_functions++;
+	error_free(err);
+	return failure;
+}
+
+static struct error *announce_family(struct session_space *space, const struct module *module,
+				     const struct allocator_family *family)
+{
+	for (size_t i = 0; i < family->function_count; i++) {
+		target_addr entry;
+		bool found;
+		struct error *err = find_entry(module, family->functions[i].name, &entry, &found);
+		if (!err && found)
+			err = probe_set_announce(space->probes, entry);
+		if (err && error_kind_of(err) == ERROR_NO_MEMORY)
+			return err;
+		error_free(err); /* said again, and listed, when it is to be probed */
+	}
+	return NULL;
+}
+
+/*
+ * Releases first, creations last: threads run meanwhile, and a block whose creation was seen must
+ * have its release seen.
+ */
+static struct error *break_family(struct session_space *space, const struct module *module,
+				  const struct allocator_family *family, const char *reason)
+{
+	static const enum allocator_role order[] = {ALLOCATOR_RELEASE, ALLOCATOR_RESIZE,
+						    ALLOCATOR_CREATE};
+	struct error *err = watch_signals(space);
+	if (!err)
+		err = announce_family(space, module, family);
+	for (size_t o = 0; !err && o < sizeof order / sizeof order[0]; o++)
+		for (size_t i = 0; !err && i < family->function_count; i++)
+			if (family->functions[i].role == order[o])
+				err = break_function(space, module, &family->functions[i], reason);
+	return err;
+}
+
+/* ---- jumps */
+
+static struct error *note_plan(struct session_space *space, const struct module *module,
+			       const struct allocator_family *family)
+{
+	if (!array_reserve(&space->plans, &space->plan_capacity, space->plan_count + 1,
+			   sizeof *space->plans))
+		return error_no_memory();
+	space->plans[space->plan_count++] = (struct space_plan){*module, family};
+	return NULL;
+}
+
+/* One function that cannot be jumped from would count apart from those that call it. */
+static struct error *plan_family(struct session_space *space, const struct module *module,
+				 const struct allocator_family *family)
+{
+	for (size_t i = 0; i < family->function_count; i++) {
+		const struct allocator_function *function = &family->functions[i];
+		target_addr entry;
+		bool found;
+		struct error *err = find_entry(module, function->name, &entry, &found);
+		if (!err && !found)
+			continue;
+		struct probe_request request = request_of(module, PROBE_ALLOCATOR, function, entry);
+		if (!err)
+			err = jumps_plan(space->jumps, &request);
+		if (err && error_kind_of(err) != ERROR_NO_MEMORY) {
+			struct error *whole = error_new(ERROR_UNSUPPORTED, "no jump in %s: %s",
+							function->name, error_message(err));
+			jumps_withdraw(space->jumps, module->start, module->end);
+			error_free(err);
+			return whole;
+		}
+		if (err)
+			return err;
+	}
+	return note_plan(space, module, family);
+}
+
+static struct error *refuse_family(struct session_space *space, const struct module *module,
+				   const struct allocator_family *family, const char *reason)
+{
+	if (space->engine != SESSION_ENGINE_JUMP)
+		return break_family(space, module, family, reason);
+	struct error *err = NULL;
+	for (size_t i = 0; !err && i < family->function_count; i++) {
+		target_addr entry;
+		bool found = false;
+		error_free(find_entry(module, family->functions[i].name, &entry, &found));
+		if (found)
+			err = list_probe(space, &family->functions[i], module->image_id, "none",
+					 reason);
+	}
+	return err;
+}
+
+struct error *place_family(struct session_space *space, const struct module *module,
+			   const struct allocator_family *family)
+{
+	if (space->engine == SESSION_ENGINE_BREAKPOINT)
+		return break_family(space, module, family, NULL);
+	_cleanup_error_ struct error *err = plan_family(space, module, family);
+	if (!err || error_kind_of(err) == ERROR_NO_MEMORY)
+		return take_ptr(err);
+	log_write(space->log, LOG_INFO, "process %d: %s: %s", space->target->pid,
+		  image_path(module->image), error_message(err));
+	return refuse_family(space, module, family, error_message(err));
+}
+
+static struct error *find_linker(const struct module *module, target_addr *entry_ret,
+				 bool *found_ret)
+{
+	return find_entry(module, "_dl_debug_state", entry_ret, found_ret);
+}
+
+/*
+ * The linker's notification goes the way of the allocators: a jump where there is an agent or one
+ * is planned, a breakpoint until then.
+ */
+struct error *place_linker(struct session_space *space, const struct module *module)
+{
+	target_addr entry;
+	bool found;
+	struct error *err = find_linker(module, &entry, &found);
+	if (error_catch(&err, ERROR_UNSUPPORTED) || err || !found)
+		return err;
+	if (jumps_has(space->jumps, entry))
+		return NULL;
+	struct probe_request request = request_of(module, PROBE_LINKER, NULL, entry);
+	if (space->plan_count || jumps_are_settled(space->jumps)) {
+		err = jumps_plan(space->jumps, &request);
+		if (!err)
+			return note_plan(space, module, NULL);
+		if (error_kind_of(err) == ERROR_NO_MEMORY)
+			return err;
+		log_write(space->log, LOG_INFO, "process %d: no jump in the linker: %s",
+			  space->target->pid, error_message(err));
+		error_free(err);
+	}
+	return watch(space, module, "_dl_debug_state", PROBE_LINKER);
+}
+
+struct error *place_make_way(struct session_space *space)
+{
+	for (size_t i = 0; i < space->plan_count; i++) {
+		target_addr entry;
+		bool found;
+		if (space->plans[i].family)
+			continue;
+		struct error *err = find_linker(&space->plans[i].module, &entry, &found);
+		if (!err && found)
+			err = probe_set_remove_entry(space->probes, entry);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static struct error *list_family(struct session_space *space, const struct module *module,
+				 const struct allocator_family *family)
+{
+	for (size_t i = 0; i < family->function_count; i++) {
+		target_addr entry;
+		bool found = false;
+		error_free(find_entry(module, family->functions[i].name, &entry, &found));
+		struct error *err = found ? list_probe(space, &family->functions[i],
+						       module->image_id, "jump", NULL)
+					  : NULL;
+		if (err)
+			return err;
+		space->allocator_functions += found;
+	}
+	return NULL;
+}
+
+struct error *place_plans_written(struct session_space *space)
+{
+	struct error *err = NULL;
+	for (size_t i = 0; !err && i < space->plan_count; i++)
+		if (space->plans[i].family)
+			err = list_family(space, &space->plans[i].module, space->plans[i].family);
+	space->plan_count = 0;
+	return err;
+}
+
+struct error *place_plans_refused(struct session_space *space, const char *reason)
+{
+	size_t count = space->plan_count;
+	struct error *err = NULL;
+	log_write(space->log, LOG_INFO, "process %d: no jumps: %s", space->target->pid, reason);
+	space->plan_count = 0;
+	for (size_t i = 0; i < count; i++)
+		jumps_withdraw(space->jumps, space->plans[i].module.start,
+			       space->plans[i].module.end);
+	for (size_t i = 0; !err && i < count; i++) {
+		const struct space_plan *plan = &space->plans[i];
+		err = plan->family ? refuse_family(space, &plan->module, plan->family, reason)
+				   : watch(space, &plan->module, "_dl_debug_state", PROBE_LINKER);
+	}
+	return err;
+}
+
+/* An allocator's module that was probed before and is still there is not looked at again. */
+bool place_is_done(const struct session_space *space, const struct module *module,
+		   const struct allocator_family *family)
+{
+	for (size_t i = 0; i < family->function_count; i++) {
+		target_addr entry;
+		bool found = false;
+		error_free(find_entry(module, family->functions[i].name, &entry, &found));
+		if (found && jumps_has(space->jumps, entry))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Private to src/session: which function of which module gets which kind of probe.
+ *
+ * Owns: finding the functions of the catalogue in modules, the choice between jump and breakpoint,
+ * and its reasons. A family goes one way as a whole: what one of its functions calls of the others
+ * must be seen by the same kind of probe to be told from the program's own calls. Tracer thread.
+ */
+#ifndef SESSION_PLACE_H
+#define SESSION_PLACE_H
+
+#include "session/space.h"
+
+/* The family whose functions an image holds, NULL if none. */
+const struct allocator_family *place_family_of(struct image *image);
+
+/* Whether an allocator's module has its jumps, planned or written. */
+bool place_is_done(const struct session_space *space, const struct module *module,
+		   const struct allocator_family *family);
+
+/* Probes a family: by breakpoints at once, or plans jumps for it (space->plans). */
+struct error *place_family(struct session_space *space, const struct module *module,
+			   const struct allocator_family *family);
+
+/*
+ * Probes the dynamic linker's notification where the module has it: by a jump where there is an
+ * agent or one is planned, by a breakpoint until then.
+ */
+struct error *place_linker(struct session_space *space, const struct module *module);
+
+/* Before jumps are written: takes breakpoints out of the places where they will stand. */
+struct error *place_make_way(struct session_space *space);
+
+/* The planned jumps are written: they are listed for the report. */
+struct error *place_plans_written(struct session_space *space);
+
+/* They cannot be: breakpoints take their place, or nothing where only jumps were wanted. */
+struct error *place_plans_refused(struct session_space *space, const char *reason);
+
+#endif

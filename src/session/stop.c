@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/* Pauses of the target, and the one stop. */
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "session/private.h"
+#include "target/proc.h"
+
+static void keep_first(struct error **first, struct error *err)
+{
+	if (err && !*first)
+		*first = err;
+	else
+		error_free(err);
+}
+
+/* Lets every thread come to rest, handling what it reports on the way. */
+static struct error *come_to_rest(struct session *session)
+{
+	struct error *first = NULL;
+	for (;;) {
+		struct target_event event;
+		struct error *err = target_next(&session->target, &event);
+		if (!err && (event.kind == TARGET_EVENT_QUIET || event.kind == TARGET_EVENT_EMPTY))
+			return first;
+		bool ours = err != NULL;
+		taps_lock(&session->taps);
+		if (!err)
+			err = loop_handle(session, &event);
+		taps_unlock(&session->taps);
+		keep_first(&first, err);
+		if (ours)
+			return first;
+	}
+}
+
+static struct error *drain(struct session *session)
+{
+	target_drain(&session->target);
+	return come_to_rest(session);
+}
+
+void stop_pause(struct session *session, const struct session_space *space,
+		const struct target_thread *only)
+{
+	target_pause(&session->target, space ? space->target : NULL, only);
+}
+
+static void note_freeze(struct session *session, uint64_t *longest_ns)
+{
+	uint64_t frozen_ns = clock_now_ns() - session->target.paused_since_ns;
+	if (frozen_ns > *longest_ns)
+		*longest_ns = frozen_ns;
+}
+
+void stop_go_on(struct session *session)
+{
+	target_go_on(&session->target);
+	note_freeze(session, &session->install_frozen_ns);
+}
+
+/* The jumps go; what their agents have written is taken, and nothing more is written. */
+static struct error *remove_jumps(struct session *session)
+{
+	struct error *first = NULL;
+	size_t cursor = 0;
+	struct map_entry *entry;
+	while ((entry = map_next(&session->target.processes, &cursor))) {
+		const struct target_process *process = entry->value;
+		const struct session_space *space = process->space->owner_data;
+		struct error *err = space ? jumps_remove(space->jumps) : NULL;
+		if (!err && space)
+			err = jumps_disarm(space->jumps);
+		if (error_catch(&err, ERROR_GONE) || error_catch(&err, ERROR_FAULT))
+			continue; /* it has just ended */
+		keep_first(&first, err);
+	}
+	keep_first(&first, taps_take(session, true));
+	return first;
+}
+
+static void for_each_space(struct session *session, struct error **first,
+			   struct error *(*act)(struct probe_set *set))
+{
+	size_t cursor = 0;
+	struct map_entry *entry;
+	while ((entry = map_next(&session->target.processes, &cursor))) {
+		struct target_process *process = entry->value;
+		struct session_space *space = process->space->owner_data;
+		struct error *err = space ? act(space->probes) : NULL;
+		keep_first(first, err);
+	}
+}
+
+static void evacuate(void *context, struct target_thread *thread)
+{
+	(void)context;
+	struct session_space *space = thread->process->space->owner_data;
+	if (space && thread->state == TARGET_THREAD_STOPPED)
+		probe_evacuate(space->probes, thread);
+}
+
+static void unpin(void *context, struct target_thread *thread)
+{
+	struct session *session = context;
+	sched_setaffinity(thread->tid, sizeof session->affinity, &session->affinity);
+}
+
+static void drop_spaces(struct session *session)
+{
+	size_t cursor = 0;
+	struct map_entry *entry;
+	while ((entry = map_next(&session->target.processes, &cursor))) {
+		struct target_process *process = entry->value;
+		space_destroy(take_ptr(process->space->owner_data));
+	}
+	map_deinit(&session->taps.spaces);
+}
+
+struct presence {
+	bool in_agent;
+};
+
+/* Stopped anywhere in the agent, or waiting in it for us. */
+static void look_for_agent(void *context, struct target_thread *thread)
+{
+	struct presence *presence = context;
+	const struct session_space *space = thread->process->space->owner_data;
+	if (!space || !jumps_channel(space->jumps))
+		return;
+	const struct user_regs_struct *registers = NULL;
+	uint64_t pc, sp;
+	if (thread->state == TARGET_THREAD_STOPPED)
+		registers = target_registers(thread);
+	if (registers)
+		presence->in_agent |= jumps_hold(space->jumps, registers->rip);
+	else if (proc_resting_place(thread->process->pid, thread->tid, &sp, &pc))
+		presence->in_agent |= jumps_hold(space->jumps, pc);
+	else
+		presence->in_agent |= thread->state != TARGET_THREAD_STOPPED; /* else dying */
+}
+
+struct error *stop_catch_up(struct session *session)
+{
+	session->target.impatient = true;
+	struct error *err = come_to_rest(session);
+	session->target.impatient = false;
+	return err;
+}
+
+/*
+ * Takes jumps out, and what agents have written. The memory that agents work in goes when nobody
+ * works in it: no call enters an agent any more, so whoever is in one need only be let run a
+ * little.
+ */
+static struct error *retire_agents(struct session *session)
+{
+	enum { TRIES_MAX = 20, PAUSE_NS = 1000000 };
+	struct error *first = NULL;
+	bool in_agent = true;
+	for (int try = 0; session->taps.first && in_agent && try < TRIES_MAX; try++) {
+		stop_pause(session, NULL, NULL);
+		if (try == 0)
+			keep_first(&first, remove_jumps(session));
+		struct presence presence = {taps_are_busy(&session->taps)};
+		target_visit_threads(&session->target, NULL, look_for_agent, &presence);
+		in_agent = presence.in_agent;
+		if (!in_agent)
+			taps_empty(&session->taps);
+		target_go_on(&session->target);
+		note_freeze(session, &session->remove_frozen_ns);
+		keep_first(&first, stop_catch_up(session));
+		struct timespec pause = {.tv_nsec = PAUSE_NS};
+		if (in_agent)
+			nanosleep(&pause, NULL);
+	}
+	return first;
+}
+
+struct error *stop_all(struct session *session)
+{
+	if (session->stopped)
+		return NULL;
+	session->stopped = true;
+	taps_stop_reader(session);
+	struct error *first = retire_agents(session);
+	/*
+	 * Breakpoints come out between two rests: before the first a thread may hit them, after the
+	 * second none that woke up meanwhile can still be on the way into one.
+	 */
+	keep_first(&first, drain(session));
+	for_each_space(session, &first, probe_disarm);
+	keep_first(&first, drain(session));
+	target_visit_threads(&session->target, NULL, evacuate, NULL);
+	for_each_space(session, &first, probe_erase);
+	if (session->options->pin)
+		target_visit_threads(&session->target, NULL, unpin, session);
+	target_release(&session->target);
+	note_freeze(session, &session->remove_frozen_ns);
+	drop_spaces(session);
+	return first;
+}

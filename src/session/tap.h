@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Private to src/session: what comes out of agents' rings, on its way into the ledger, and the
+ * thread that fetches it.
+ *
+ * Owns: one tap for each shared memory of agents, the reader thread, the lock. Whoever touches the
+ * session's ledger, interner, modules or taps while the reader runs holds the lock; it may be taken
+ * again by the thread that holds it.
+ */
+#ifndef SESSION_TAP_H
+#define SESSION_TAP_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/map.h"
+#include "probe/channel.h"
+#include "probe/rings.h"
+
+struct session;
+struct session_space;
+
+/*
+ * What a ring says of its space is the target's word: believed only for spaces that use the
+ * channel. known_space (NULL: none) is the one asked for last, as most events are of the same as
+ * the last.
+ */
+struct tap {
+	struct session *session;
+	struct channel *channel;
+	struct rings *rings;
+	space_id known_id;
+	struct session_space *known_space;
+	struct tap *next;
+};
+
+/*
+ * `wanted`: the tracer thread waits for the lock, which the reader would otherwise take again at
+ * once. Counts of what left the list stay in `past`.
+ */
+struct taps {
+	struct tap *first; /* the newest */
+	struct tap *done; /* used by no process; the reader, who may be asleep in one, frees them */
+	struct rings_statistics past;
+	pthread_mutex_t lock;
+	_Atomic bool wanted;
+	pthread_t reader;
+	bool reading; /* the reader thread was started */
+	_Atomic bool stop;
+	_Atomic bool linker_asks;
+	struct error *failure; /* of the reader; under the lock */
+	uint8_t *site_stops;   /* enum unwind_stop of each site */
+	size_t site_stop_capacity;
+	struct map spaces; /* space id + 1 -> struct session_space */
+};
+
+void taps_init(struct taps *taps);
+/* The reader must have ended. */
+void taps_deinit(struct taps *taps);
+
+/* The space of that id, NULL if it has ended. */
+struct session_space *taps_space(const struct taps *taps, space_id space);
+
+/* That space ends: no event of it is taken from now on. */
+void taps_forget_space(struct taps *taps, space_id space);
+
+void taps_lock(struct taps *taps);
+void taps_unlock(struct taps *taps);
+
+/* Adds a tap for a new channel, which it owns from now on, and starts the reader with the first. */
+struct error *taps_add(struct session *session, struct channel *channel);
+
+/* Takes everything that is there (all: even what others may still have to be put before). */
+struct error *taps_take(struct session *session, bool all);
+
+/* Retires taps that no process uses any more, after taking what is left in them. */
+struct error *taps_prune(struct session *session);
+
+/* Ends the reader thread; nothing comes out any more but by taps_take. */
+void taps_stop_reader(struct session *session);
+
+/* Whether a tap is (still) in use. */
+bool taps_have(const struct taps *taps, const struct tap *tap);
+
+/* A thread has ended. */
+void taps_thread_ended(struct session *session, uint32_t space, uint32_t thread);
+
+/* The sum over all taps. */
+struct rings_statistics taps_statistics(const struct taps *taps);
+
+/* Whether some thread is at work in an agent. */
+bool taps_are_busy(const struct taps *taps);
+
+/* Gives the memory of all rings back to the system, at the end, when none is. */
+void taps_empty(struct taps *taps);
+
+#endif
