@@ -3,15 +3,14 @@
 
 #include <unistd.h>
 
-#include "cli/output.h"
-#include "cli/presentation.h"
+#include "cli/delivery.h"
 #include "session/session.h"
 
-/* The report is opened first: no target is touched for a report that cannot be written. */
+/* What is written is opened first: no target is touched for a report that cannot be. */
 struct error *command_attach(const struct options *options)
 {
-	_cleanup_output_ struct output output;
-	struct error *err = output_open(options->report_path, STDOUT_FILENO, &output);
+	_cleanup_delivery_ struct delivery delivery;
+	struct error *err = delivery_open(options, STDOUT_FILENO, &delivery);
 	if (err)
 		return err;
 	struct log log = command_log(options);
@@ -20,7 +19,7 @@ struct error *command_attach(const struct options *options)
 	struct session_result result = {0};
 	err = session_attach(&session, options->pid, &result);
 	if (!err)
-		err = presentation_write(options, result.snapshot, &output);
+		err = delivery_write(&delivery, options, result.snapshot);
 	snapshot_destroy(result.snapshot);
 	return err;
 }

@@ -22,7 +22,7 @@ static struct error *print(const struct buffer *text)
 	if (buffer_failed(text))
 		return error_no_memory();
 	_cleanup_output_ struct output output;
-	struct error *err = output_open(NULL, STDOUT_FILENO, &output);
+	struct error *err = output_open("text", NULL, STDOUT_FILENO, &output);
 	return err ? err : output_finish(&output, buffer_text(text), text->count);
 }
 
@@ -48,6 +48,10 @@ struct error *command_perform(const struct options *options, char *const envp[],
 		return command_run(options, envp, ret);
 	case OPTIONS_ATTACH:
 		return command_attach(options);
+	case OPTIONS_REPORT:
+		return command_report(options);
+	case OPTIONS_DIFF:
+		return command_diff(options);
 	case OPTIONS_HELP:
 		return print_help(options->help_topic);
 	case OPTIONS_VERSION:

@@ -2,8 +2,9 @@
 /*
  * The commands: what happens once the command line is understood.
  *
- * run.c, attach.c: one command each, session to report. command.c: the choice among them, and those
- * that only print. Does not: parse, print errors, or exit. Private to cli; main thread.
+ * run.c, attach.c: one command each, session to report. report.c: saved snapshots to report,
+ * diff.c: to a comparison. command.c: the choice among them, and those that only print. Does not:
+ * parse, print errors, or exit. Private to cli; main thread.
  */
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
@@ -27,6 +28,8 @@ struct error *command_perform(const struct options *options, char *const envp[],
 
 struct error *command_run(const struct options *options, char *const envp[], struct ending *ret);
 struct error *command_attach(const struct options *options);
+struct error *command_report(const struct options *options);
+struct error *command_diff(const struct options *options);
 
 /* The log that --quiet and --verbose ask for. */
 struct log command_log(const struct options *options);

@@ -4,6 +4,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include "base/array.h"
+#include "base/buffer.h"
 #include "cli/parse.h"
 
 /* The arguments not yet read. Invariant: 0 <= next <= count, items[count] == NULL. */
@@ -23,14 +25,41 @@ static bool ended(const struct options *options)
 	return options->command == OPTIONS_HELP || options->command == OPTIONS_VERSION;
 }
 
+/* Appends "run|attach": the names of the commands in the bits. */
+static void print_commands(struct buffer *out, unsigned commands)
+{
+	const char *name = OPTIONS_COMMANDS;
+	for (unsigned bit = 1; *name; bit <<= 1) {
+		size_t length = strcspn(name, "|");
+		if (commands & bit) {
+			if (out->count)
+				buffer_char(out, '|');
+			buffer_append(out, name, length);
+		}
+		name += length + (name[length] == '|');
+	}
+}
+
+/* The option stands before any command, or after one that it does not belong to. */
+static struct error *misplaced(const struct options *options, const struct options_row *row)
+{
+	_cleanup_buffer_ struct buffer owners = {0}, command = {0};
+	print_commands(&owners, row->commands & OPTIONS_TOPICS);
+	print_commands(&command, options->command);
+	if (!(options->command & OPTIONS_TOPICS))
+		return error_new(ERROR_USAGE, "option '--%s' must follow its command: %s",
+				 row->name, buffer_text(&owners));
+	return error_new(ERROR_USAGE, "option '--%s' is none of '%s': it belongs to %s", row->name,
+			 buffer_text(&command), buffer_text(&owners));
+}
+
 /* Sets the row's option; value is what stood in the same argument, NULL if nothing did. */
 static struct error *apply(struct options *options, const struct options_row *row,
 			   const char *value, struct arguments *arguments)
 {
 	unsigned command = options->command ? options->command : OPTIONS_HELP;
 	if (!(row->commands & command))
-		return error_new(ERROR_USAGE, "option '--%s' must follow its command: run|attach",
-				 row->name);
+		return misplaced(options, row);
 	if (row->value && !value)
 		value = shift(arguments);
 	if (row->value && !value)
@@ -155,11 +184,73 @@ static struct error *parse_attach(struct options *options, struct arguments *arg
 	return NULL;
 }
 
+/* Options and any number of operands, in any order. */
+static struct error *parse_paths(struct options *options, struct arguments *arguments)
+{
+	for (;;) {
+		char *path;
+		struct error *err = parse_options(options, arguments, &path);
+		if (err || ended(options) || !path)
+			return err;
+		if (!array_reserve(&options->paths, &options->path_capacity,
+				   options->path_count + 1, sizeof *options->paths))
+			return error_no_memory();
+		options->paths[options->path_count++] = path;
+	}
+}
+
+static struct error *parse_report(struct options *options, struct arguments *arguments)
+{
+	struct error *err = parse_paths(options, arguments);
+	if (err || ended(options))
+		return err;
+	if (!options->path_count)
+		return error_new(ERROR_USAGE,
+				 "no snapshot given: tracealloc report [OPTIONS] SNAPSHOT...");
+	return NULL;
+}
+
+static struct error *parse_diff(struct options *options, struct arguments *arguments)
+{
+	struct error *err = parse_paths(options, arguments);
+	if (err || ended(options))
+		return err;
+	if (options->path_count < 2)
+		return error_new(ERROR_USAGE,
+				 "two snapshots are needed: tracealloc diff [OPTIONS] OLD NEW");
+	if (options->path_count > 2)
+		return error_new(ERROR_USAGE, "unexpected argument '%s': give two snapshots",
+				 options->paths[2]);
+	if (options->query.show == QUERY_TEMPORARY || options->query.show == QUERY_LIFETIME)
+		return error_new(ERROR_USAGE,
+				 "diff does not show %s: give one of "
+				 "peak|current|total|leaked|count",
+				 options->query.show == QUERY_LIFETIME ? "lifetime" : "temporary");
+	return NULL;
+}
+
+/* Questions that have no answer. */
+static struct error *check_query(const struct query *query)
+{
+	if (query->cumulative &&
+	    (query->group_by == QUERY_TRACEBACK || query->group_by == QUERY_PROCESS))
+		return error_new(ERROR_USAGE,
+				 "--cumulative is for rows of single frames: give --group-by "
+				 "line|file|function|module");
+	if (query->min_bytes && query->show == QUERY_TEMPORARY)
+		return error_new(ERROR_USAGE,
+				 "--min-size is for sizes, which --show temporary does not know");
+	if (query->all_frames && !query->filter_count)
+		return error_new(ERROR_USAGE,
+				 "--all-frames says what --filter and --exclude look at: give one");
+	return NULL;
+}
+
 static struct error *parse_command(const char *name, enum options_command *ret)
 {
 	size_t choice;
-	if (!parse_choice(name, "run|attach|help", &choice))
-		return error_new(ERROR_USAGE, "unknown command '%s': give one of run|attach|help",
+	if (!parse_choice(name, OPTIONS_COMMANDS, &choice))
+		return error_new(ERROR_USAGE, "unknown command '%s': give one of " OPTIONS_COMMANDS,
 				 name);
 	*ret = (enum options_command)(1u << choice);
 	return NULL;
@@ -181,7 +272,17 @@ static struct error *parse_help(struct options *options, struct arguments *argum
 		return error_new(ERROR_USAGE, "unexpected argument '%s': tracealloc help [COMMAND]",
 				 more);
 	options->command = OPTIONS_HELP;
-	options->help_topic = command & (OPTIONS_RUN | OPTIONS_ATTACH);
+	options->help_topic = command & OPTIONS_TOPICS;
+	return NULL;
+}
+
+/* Two results under one name: the second would replace the first. */
+static struct error *check_paths(const struct options *options)
+{
+	if (options->output_path && options->report_path &&
+	    strcmp(options->output_path, options->report_path) == 0)
+		return error_new(ERROR_USAGE, "--output and --report name the same file '%s'",
+				 options->output_path);
 	return NULL;
 }
 
@@ -201,6 +302,15 @@ struct error *command_line_parse(struct options *options, int argc, char **argv)
 	if (command == OPTIONS_HELP)
 		return parse_help(options, &arguments);
 	options->command = command;
-	return command == OPTIONS_RUN ? parse_run(options, &arguments)
-				      : parse_attach(options, &arguments);
+	if (command == OPTIONS_RUN)
+		err = parse_run(options, &arguments);
+	else if (command == OPTIONS_ATTACH)
+		err = parse_attach(options, &arguments);
+	else if (command == OPTIONS_REPORT)
+		err = parse_report(options, &arguments);
+	else
+		err = parse_diff(options, &arguments);
+	if (!err && !ended(options))
+		err = check_query(&options->query);
+	return err || ended(options) ? err : check_paths(options);
 }

@@ -13,7 +13,8 @@
 
 /*
  * Fills options, which options_init made, from argv (argv[0] is our own name). `run` reads options
- * up to its program, whose arguments are its own; `attach` takes them on both sides of its PID.
+ * up to its program, whose arguments are its own; the others take them on both sides of their
+ * operands.
  * --help and --version end the reading: what follows them is not looked at.
  * Errors: ERROR_USAGE with the whole complaint, ERROR_NO_MEMORY.
  */

@@ -20,6 +20,11 @@ static const struct command_row commands[] = {
 	{OPTIONS_ATTACH, "attach [OPTIONS] PID",
 	 "Traces a running process until Ctrl-C, the time of --for or its end; then detaches "
 	 "and reports on standard output."},
+	{OPTIONS_REPORT, "report [OPTIONS] SNAPSHOT...",
+	 "Asks a saved snapshot (--output) another question, and reports on standard output. No "
+	 "other file is read. Several are summed up."},
+	{OPTIONS_DIFF, "diff [OPTIONS] OLD NEW",
+	 "Compares two saved snapshots: what grew, what shrank."},
 	{OPTIONS_HELP, "help [COMMAND]", "Prints this help, or that of one command."},
 };
 
@@ -75,10 +80,14 @@ static void render_group(struct buffer *out, unsigned topic, enum options_group 
 {
 	size_t count;
 	const struct options_row *rows = options_rows(&count);
-	buffer_printf(out, "\n%s\n", title);
+	bool titled = false;
 	for (size_t i = 0; i < count; i++) {
-		if (rows[i].group == group && (!topic || rows[i].commands & topic))
-			render_row(out, &rows[i]);
+		if (rows[i].group != group || (topic && !(rows[i].commands & topic)))
+			continue;
+		if (!titled)
+			buffer_printf(out, "\n%s\n", title);
+		titled = true;
+		render_row(out, &rows[i]);
 	}
 }
 
@@ -98,7 +107,7 @@ void help_render(unsigned topic, struct buffer *out)
 	buffer_string(out, "Which source lines hold a process's heap memory.\n");
 	render_commands(out, topic);
 	render_group(out, topic, OPTIONS_TRACING, "Tracing:");
-	render_group(out, topic, OPTIONS_REPORT, "Report:");
+	render_group(out, topic, OPTIONS_ANSWER, "Report:");
 	render_group(out, topic, OPTIONS_GENERAL, "General:");
 	buffer_string(out, "\nThe manual page tracealloc(1) says what the report's lines mean.\n");
 }

@@ -10,8 +10,8 @@
 #include "base/buffer.h"
 
 /*
- * Appends the help of a command (OPTIONS_RUN or OPTIONS_ATTACH), or with 0 that of the whole
- * program. No line is longer than 80 columns.
+ * Appends the help of a command (one of OPTIONS_TOPICS), or with 0 that of the whole program. No
+ * line is longer than 80 columns.
  */
 void help_render(unsigned topic, struct buffer *out);
 

@@ -28,9 +28,15 @@ enum {
 enum options_command {
 	OPTIONS_RUN = 1,
 	OPTIONS_ATTACH = 2,
-	OPTIONS_HELP = 4, /* of help_topic: OPTIONS_RUN, OPTIONS_ATTACH, or 0 for everything */
-	OPTIONS_VERSION = 8,
+	OPTIONS_REPORT = 4,
+	OPTIONS_DIFF = 8,
+	OPTIONS_HELP = 16, /* of help_topic: one of those above, or 0 for everything */
+	OPTIONS_VERSION = 32,
 };
+
+/* The names of the commands, in the order of their bits; those that help can be about. */
+#define OPTIONS_COMMANDS "run|attach|report|diff|help"
+enum { OPTIONS_TOPICS = OPTIONS_RUN | OPTIONS_ATTACH | OPTIONS_REPORT | OPTIONS_DIFF };
 
 enum options_format { OPTIONS_TEXT, OPTIONS_JSON };
 
@@ -39,19 +45,24 @@ struct options {
 	enum options_command command;
 	unsigned help_topic;
 	struct session_options session; /* but for log, which is the command's to give */
-	struct query query;		/* skip points to the array below */
+	struct query query;		/* skip and filters point to the arrays below */
 	enum options_format format;
 	const char *report_path; /* NULL: the command's standard stream */
+	const char *output_path; /* where the snapshot goes; NULL: nowhere */
 	bool show_given;	 /* --show was there: else the command decides */
 	bool quiet;		 /* quiet implies verbose == 0: the later of the two wins */
 	unsigned verbose;
-	char **program; /* run: its argv, NULL-terminated */
-	pid_t pid;	/* attach */
+	char **program;	    /* run: its argv, NULL-terminated */
+	pid_t pid;	    /* attach */
+	const char **paths; /* report, diff: the snapshots */
+	size_t path_count, path_capacity;
 	const char **skip;
 	size_t skip_capacity;
+	struct query_filter *filters; /* query.filters points to them */
+	size_t filter_capacity;
 };
 
-enum options_group { OPTIONS_TRACING, OPTIONS_REPORT, OPTIONS_GENERAL };
+enum options_group { OPTIONS_TRACING, OPTIONS_ANSWER, OPTIONS_GENERAL };
 
 struct options_row {
 	char short_name; /* 0: none */

@@ -2,6 +2,7 @@
 #include "cli/parse.h"
 
 #include <string.h>
+#include <strings.h>
 
 static bool is_digit(char c)
 {
@@ -82,6 +83,30 @@ bool parse_duration(const char *text, uint64_t *ns_ret)
 	if (ns == 0 || ns > PARSE_DURATION_MAX_NS)
 		return false;
 	*ns_ret = ns;
+	return true;
+}
+
+bool parse_size(const char *text, uint64_t *bytes_ret)
+{
+	static const char letters[] = "kmgt";
+	uint64_t bytes;
+	if (!digits(&text, &bytes))
+		return false;
+	const char *letter = *text ? strchr(letters, *text | 0x20) : NULL;
+	if (letter) {
+		unsigned shift = 10 * (unsigned)(letter - letters + 1);
+		text++;
+		if (bytes << shift >> shift != bytes)
+			return false;
+		bytes <<= shift;
+		if (strcasecmp(text, "iB") == 0)
+			text += 2;
+	} else if ((*text | 0x20) == 'b') {
+		text++;
+	}
+	if (*text)
+		return false;
+	*bytes_ret = bytes;
 	return true;
 }
 

@@ -22,6 +22,12 @@ bool parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret);
 #define PARSE_DURATION_MAX_NS ((uint64_t)INT64_MAX)
 bool parse_duration(const char *text, uint64_t *ns_ret);
 
+/*
+ * A number of bytes: digits, and at their end nothing, B, KiB, MiB, GiB, TiB, or the letter of
+ * these alone, in whatever case: "64k".
+ */
+bool parse_size(const char *text, uint64_t *bytes_ret);
+
 /* Which of the words in "first|second|third" the text is, from 0. */
 bool parse_choice(const char *text, const char *words, size_t *index_ret);
 

@@ -14,8 +14,20 @@
 #include "cli/output.h"
 #include "snapshot/snapshot.h"
 
-/* Renders the snapshot and finishes output with it. Errors: those of query, report and output. */
-struct error *presentation_write(const struct options *options, const struct snapshot *snapshot,
+/* Of a session that has just ended source files are read, of a saved snapshot never. */
+enum presentation_origin { PRESENTATION_LIVE, PRESENTATION_SAVED };
+
+/*
+ * Renders the query's answer and finishes output with it. Of options only the form is looked at.
+ * Errors: those of query, report and output.
+ */
+struct error *presentation_write(const struct options *options, const struct query *query,
+				 const struct snapshot *snapshot, enum presentation_origin origin,
 				 struct output *output);
+
+/* The same of a comparison of two saved snapshots. */
+struct error *presentation_write_diff(const struct options *options, const struct query *query,
+				      const struct snapshot *old, const struct snapshot *new,
+				      struct output *output);
 
 #endif

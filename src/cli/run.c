@@ -3,16 +3,14 @@
 
 #include <unistd.h>
 
-#include "cli/output.h"
-#include "cli/presentation.h"
+#include "cli/delivery.h"
 #include "session/session.h"
 
-/* The report is opened first: a target must not run for hours to a report that cannot be written.
- */
+/* What is written is opened first: a target must not run for hours to a report that cannot be. */
 struct error *command_run(const struct options *options, char *const envp[], struct ending *ret)
 {
-	_cleanup_output_ struct output output;
-	struct error *err = output_open(options->report_path, STDERR_FILENO, &output);
+	_cleanup_delivery_ struct delivery delivery;
+	struct error *err = delivery_open(options, STDERR_FILENO, &delivery);
 	if (err)
 		return err;
 	struct log log = command_log(options);
@@ -21,7 +19,7 @@ struct error *command_run(const struct options *options, char *const envp[], str
 	struct session_result result = {0};
 	err = session_run(&session, options->program, envp, &result);
 	if (!err)
-		err = presentation_write(options, result.snapshot, &output);
+		err = delivery_write(&delivery, options, result.snapshot);
 	/* Its end is ours even where it was let go of before: after the report, which is ready. */
 	session_await(&result);
 	if (result.exited)

@@ -2,6 +2,7 @@
 /* The JSON report. Its keys and their order are a contract; keys may be added, never renamed. */
 #include <time.h>
 
+#include "report/json_row.h"
 #include "report/json_value.h"
 #include "report/report.h"
 
@@ -10,8 +11,10 @@ enum { REPORT_VERSION = 1 };
 static const char *show_name(enum query_show show)
 {
 	static const char *const names[] = {
-		[QUERY_PEAK] = "peak",	   [QUERY_CURRENT] = "current", [QUERY_TOTAL] = "total",
-		[QUERY_LEAKED] = "leaked", [QUERY_COUNT] = "count",
+		[QUERY_PEAK] = "peak",	       [QUERY_CURRENT] = "current",
+		[QUERY_TOTAL] = "total",       [QUERY_LEAKED] = "leaked",
+		[QUERY_COUNT] = "count",       [QUERY_TEMPORARY] = "temporary",
+		[QUERY_LIFETIME] = "lifetime",
 	};
 	return names[show];
 }
@@ -19,10 +22,9 @@ static const char *show_name(enum query_show show)
 static const char *group_name(enum query_group group)
 {
 	static const char *const names[] = {
-		[QUERY_LINE] = "line",
-		[QUERY_FILE] = "file",
-		[QUERY_FUNCTION] = "function",
-		[QUERY_MODULE] = "module",
+		[QUERY_LINE] = "line",		 [QUERY_FILE] = "file",
+		[QUERY_FUNCTION] = "function",	 [QUERY_MODULE] = "module",
+		[QUERY_TRACEBACK] = "traceback", [QUERY_PROCESS] = "process",
 	};
 	return names[group];
 }
@@ -102,7 +104,8 @@ static json_t *totals_object(const struct snapshot *snapshot, bool *failed)
 	json_value_set_number(object, "current_blocks", t->current_blocks, failed);
 	json_value_set_number(object, "peak_bytes", t->peak_bytes, failed);
 	json_value_set_number(object, "peak_blocks", t->peak_blocks, failed);
-	json_value_set_number(object, "peak_at_ns", t->peak_at_ns, failed);
+	json_value_set(object, "peak_at_ns",
+		       number_or_null(t->peak_at_ns, snapshot->part_count == 1), failed);
 	json_value_set_number(object, "total_bytes", t->total_bytes, failed);
 	json_value_set_number(object, "total_blocks", t->total_blocks, failed);
 	json_value_set_number(object, "released_bytes", t->released_bytes, failed);
@@ -122,76 +125,42 @@ static json_t *totals_object(const struct snapshot *snapshot, bool *failed)
 	return object;
 }
 
+static json_t *filter_array(const struct query *query, bool *failed)
+{
+	static const char *const kinds[] = {
+		[FILTER_FILE] = "file",
+		[FILTER_FUNCTION] = "function",
+		[FILTER_MODULE] = "module",
+		[FILTER_LINE] = "line",
+	};
+	json_t *array = json_array();
+	for (size_t i = 0; i < query->filter_count; i++) {
+		const struct query_filter *filter = &query->filters[i];
+		json_t *object = json_object();
+		json_value_set(object, "inclusive", json_boolean(filter->inclusive), failed);
+		json_value_set_text(object, "kind", kinds[filter->kind], failed);
+		json_value_set_text(object, "pattern", filter->pattern, failed);
+		json_value_append(array, object, failed);
+	}
+	return array;
+}
+
 static json_t *query_object(const struct query *query, bool *failed)
 {
 	json_t *object = json_object();
 	json_t *skip = json_array();
 	json_value_set_text(object, "show", show_name(query->show), failed);
 	json_value_set_text(object, "group_by", group_name(query->group_by), failed);
-	json_value_set(object, "cumulative", json_false(), failed);
+	json_value_set(object, "cumulative", json_boolean(query->cumulative), failed);
 	json_value_set_number(object, "top", query->top, failed);
-	json_value_set(object, "filters", json_array(), failed);
+	json_value_set(object, "filters", filter_array(query, failed), failed);
 	json_value_set_text(object, "charge",
 			    query->charge == QUERY_CHARGE_CALLEE ? "callee" : "caller", failed);
 	for (size_t i = 0; i < query->skip_count; i++)
 		json_value_append(skip, json_value_text(query->skip[i]), failed);
 	json_value_set(object, "skip", skip, failed);
-	return object;
-}
-
-static void set_row_counters(json_t *object, const struct site_counters *c, bool *failed)
-{
-	json_value_set_number(object, "current_bytes", c->current_bytes, failed);
-	json_value_set_number(object, "current_blocks", c->current_blocks, failed);
-	json_value_set_number(object, "peak_bytes", c->peak_bytes, failed);
-	json_value_set_number(object, "peak_blocks", c->peak_blocks, failed);
-	json_value_set_number(object, "total_bytes", c->total_bytes, failed);
-	json_value_set_number(object, "total_blocks", c->total_blocks, failed);
-	json_value_set_number(object, "released_bytes", c->released_bytes, failed);
-	json_value_set_number(object, "released_blocks", c->released_blocks, failed);
-	json_value_set_number(object, "ended_bytes", c->ended_bytes, failed);
-	json_value_set_number(object, "ended_blocks", c->ended_blocks, failed);
-	json_value_set_number(object, "largest_bytes", c->largest_bytes, failed);
-	json_value_set_number(object, "temporary_blocks", c->temporary_blocks, failed);
-	json_value_set_number(object, "lifetime_ns", c->lifetime_ns, failed);
-	json_value_set_number(object, "failed_calls", c->failed_calls, failed);
-}
-
-static json_t *row_object(const struct table_row *row, const struct report_source *source,
-			  bool *failed)
-{
-	const char *text = NULL;
-	if (source && row->file && row->line)
-		text = source->line(source->context, row->file, row->line);
-	json_t *object = json_object();
-	json_value_set_number(object, "rank", row->rank, failed);
-	json_value_set_text(object, "label", row->label, failed);
-	json_value_set_text(object, "file", row->file, failed);
-	json_value_set(object, "line", number_or_null(row->line, row->line), failed);
-	json_value_set_text(object, "function", row->function, failed);
-	json_value_set_text(object, "module", row->module, failed);
-	json_value_set_text(object, "source", text, failed);
-	json_value_set_number(object, "bytes", row->bytes, failed);
-	json_value_set_number(object, "blocks", row->blocks, failed);
-	set_row_counters(object, &row->counters, failed);
-	return object;
-}
-
-static json_t *row_array(const struct table *table, const struct report_source *source,
-			 bool *failed)
-{
-	json_t *array = json_array();
-	for (size_t i = 0; i < table->row_count; i++)
-		json_value_append(array, row_object(&table->rows[i], source, failed), failed);
-	return array;
-}
-
-static json_t *other_object(const struct table *table, bool *failed)
-{
-	json_t *object = json_object();
-	json_value_set_number(object, "count", table->other_count, failed);
-	json_value_set_number(object, "bytes", table->other_bytes, failed);
-	json_value_set_number(object, "blocks", table->other_blocks, failed);
+	json_value_set(object, "all_frames", json_boolean(query->all_frames), failed);
+	json_value_set_number(object, "min_bytes", query->min_bytes, failed);
 	return object;
 }
 
@@ -200,6 +169,8 @@ static json_t *cost_object(const struct snapshot_cost *cost, bool *failed)
 	json_t *object = json_object();
 	json_value_set_number(object, "target_stopped_ns", cost->target_stopped_ns, failed);
 	json_value_set_number(object, "stops", cost->stops, failed);
+	json_value_set_number(object, "install_freeze_ns", cost->install_freeze_ns, failed);
+	json_value_set_number(object, "remove_freeze_ns", cost->remove_freeze_ns, failed);
 	json_value_set_number(object, "tracer_cpu_ns", cost->tracer_cpu_ns, failed);
 	json_value_set_number(object, "tracer_rss_bytes", cost->tracer_rss_bytes, failed);
 	return object;
@@ -214,6 +185,27 @@ static json_t *blind_module_array(const struct snapshot *snapshot, bool *failed)
 		json_value_set_text(object, "module", blind->module, failed);
 		json_value_set_text(object, "build_id", blind->build_id, failed);
 		json_value_set_number(object, "sites", blind->sites, failed);
+		json_value_append(array, object, failed);
+	}
+	return array;
+}
+
+static json_t *machine_object(const struct snapshot_machine *machine, bool *failed)
+{
+	json_t *object = json_object();
+	json_value_set_text(object, "host", machine->host, failed);
+	json_value_set_text(object, "system", machine->system, failed);
+	json_value_set_text(object, "architecture", machine->architecture, failed);
+	return object;
+}
+
+static json_t *module_array(const struct snapshot *snapshot, bool *failed)
+{
+	json_t *array = json_array();
+	for (size_t i = 0; i < snapshot->module_count; i++) {
+		json_t *object = json_object();
+		json_value_set_text(object, "path", snapshot->modules[i].path, failed);
+		json_value_set_text(object, "build_id", snapshot->modules[i].build_id, failed);
 		json_value_append(array, object, failed);
 	}
 	return array;
@@ -246,18 +238,42 @@ static json_t *report_object(const struct snapshot *snapshot, const struct table
 	json_value_set(report, "probes", probe_array(snapshot, failed), failed);
 	json_value_set(report, "totals", totals_object(snapshot, failed), failed);
 	json_value_set(report, "query", query_object(&table->query, failed), failed);
-	json_value_set(report, "rows", row_array(table, source, failed), failed);
-	json_value_set(report, "other", other_object(table, failed), failed);
+	json_value_set(report, "rows", json_row_array(table, source, failed), failed);
+	json_value_set(report, "other", json_row_other(table, failed), failed);
 	json_value_set_number(report, "shown_bytes", table->shown_bytes, failed);
 	json_value_set(report, "cost", cost_object(&snapshot->cost, failed), failed);
 	json_value_set_number(report, "shown_blocks", table->shown_blocks, failed);
-	json_value_set_number(report, "pid", snapshot->pid, failed);
+	json_value_set(report, "pid", number_or_null(snapshot->pid, snapshot->part_count == 1),
+		       failed);
 	json_value_set_text(report, "origin", snapshot->origin == SNAPSHOT_RUN ? "run" : "attach",
 			    failed);
 	json_value_set_number(report, "lineless_sites", table->lineless_sites, failed);
 	json_value_set(report, "blind_modules", blind_module_array(snapshot, failed), failed);
 	json_value_set(report, "timeline", timeline_array(snapshot, failed), failed);
+	json_value_set(report, "machine", machine_object(&snapshot->machine, failed), failed);
+	json_value_set(report, "modules", module_array(snapshot, failed), failed);
+	json_value_set_number(report, "snapshots", snapshot->part_count, failed);
+	json_value_set(report, "depth", number_or_null(snapshot->depth, snapshot->depth), failed);
 	return report;
+}
+
+/* What the other snapshot was, and how far the sums are apart. */
+static void set_comparison(json_t *report, const struct table *table, bool *failed)
+{
+	const struct snapshot *old = table->old;
+	json_t *object = json_object();
+	json_value_set(object, "command", command_array(old, failed), failed);
+	json_value_set(object, "started", started_text(old->started_unix_ns), failed);
+	json_value_set_number(object, "duration_ns", old->duration_ns, failed);
+	json_value_set(object, "pid", number_or_null(old->pid, old->part_count == 1), failed);
+	json_value_set(object, "totals", totals_object(old, failed), failed);
+	json_value_set_number(object, "shown_bytes", table->old_shown_bytes, failed);
+	json_value_set_number(object, "shown_blocks", table->old_shown_blocks, failed);
+	json_value_set(report, "old", object, failed);
+	json_value_set(report, "bytes_diff",
+		       json_value_difference(table->shown_bytes, table->old_shown_bytes), failed);
+	json_value_set(report, "blocks_diff",
+		       json_value_difference(table->shown_blocks, table->old_shown_blocks), failed);
 }
 
 struct error *report_json(const struct snapshot *snapshot, const struct table *table,
@@ -267,6 +283,8 @@ struct error *report_json(const struct snapshot *snapshot, const struct table *t
 	(void)options;
 	bool failed = false;
 	json_t *report = report_object(snapshot, table, source, &failed);
+	if (table->old)
+		set_comparison(report, table, &failed);
 	struct error *err = failed ? error_no_memory() : json_value_write(report, out);
 	json_decref(report);
 	return err;

@@ -6,6 +6,13 @@ json_t *json_value_number(uint64_t number)
 	return json_integer(number > INT64_MAX ? INT64_MAX : (json_int_t)number);
 }
 
+json_t *json_value_difference(uint64_t a, uint64_t b)
+{
+	uint64_t away = a > b ? a - b : b - a;
+	json_int_t value = away > INT64_MAX ? INT64_MAX : (json_int_t)away;
+	return json_integer(a > b ? value : -value);
+}
+
 json_t *json_value_text(const char *text)
 {
 	if (!text)

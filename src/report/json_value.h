@@ -18,6 +18,9 @@
 /* An integer, INT64_MAX when it is larger. */
 json_t *json_value_number(uint64_t number);
 
+/* a - b, at most INT64_MAX away from 0. */
+json_t *json_value_difference(uint64_t a, uint64_t b);
+
 /* A string; null for NULL. Bytes that are not UTF-8 make it the escaped text of base/buffer.h. */
 json_t *json_value_text(const char *text);
 

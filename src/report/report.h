@@ -28,6 +28,8 @@ struct report_options {
 };
 
 /*
+ * A comparison (table->old is set) is rendered as one: snapshot is then the newer of the two.
+ *
  * tracemalloc's text, with what stands above and below it. A line of source keeps its tabs; of
  * everything else that comes from a target or a file the controls are escaped. source may be NULL.
  * Errors: no memory.

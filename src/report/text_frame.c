@@ -4,13 +4,26 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "report/text_body.h"
 #include "report/units.h"
 
 /* Modules without line information that are listed when not all are asked for. */
 enum { BLIND_MODULES_SHOWN = 3 };
 
+/* Several sessions have no command in common. */
+static void write_parts(struct buffer *out, const struct snapshot *snapshot)
+{
+	size_t count = snapshot->process_count;
+	buffer_printf(out, "%u snapshots of %zu process%s", snapshot->part_count, count,
+		      count == 1 ? "" : "es");
+}
+
 static void write_command(struct buffer *out, const struct snapshot *snapshot)
 {
+	if (snapshot->part_count > 1) {
+		write_parts(out, snapshot);
+		return;
+	}
 	for (size_t i = 0; i < snapshot->command_count; i++) {
 		if (i)
 			buffer_char(out, ' ');
@@ -24,14 +37,18 @@ static void write_command(struct buffer *out, const struct snapshot *snapshot)
 		size_t others = snapshot->process_count - 1;
 		buffer_printf(out, "%zu more process%s", others, others == 1 ? "" : "es");
 	}
-	buffer_string(out, ")\n");
+	buffer_char(out, ')');
 }
 
 static void write_shown(struct buffer *out, const struct snapshot *snapshot, enum query_show show)
 {
-	bool run = snapshot->origin == SNAPSHOT_RUN;
+	bool run = snapshot->origin == SNAPSHOT_RUN, merged = snapshot->part_count > 1;
 	switch (show) {
 	case QUERY_PEAK:
+		if (merged) {
+			buffer_string(out, "in use at the peaks, each at its own time");
+			return;
+		}
 		buffer_string(out, "in use at the peak, ");
 		units_duration(out, snapshot->totals.peak_at_ns);
 		buffer_string(out, run ? " after the start" : " after the attach");
@@ -48,20 +65,68 @@ static void write_shown(struct buffer *out, const struct snapshot *snapshot, enu
 	case QUERY_COUNT:
 		buffer_string(out, "all blocks allocated, released or not");
 		break;
+	case QUERY_TEMPORARY:
+		buffer_string(out, "blocks released before their thread's next");
+		break;
+	case QUERY_LIFETIME:
+		buffer_string(out, "mean lifetimes of released blocks");
+		break;
 	}
+	if (merged)
+		return;
 	buffer_string(out, ", ");
 	units_duration(out, snapshot->duration_ns);
 	buffer_string(out, run ? " after the start" : " after the attach");
 }
 
+static void write_filters(struct buffer *out, const struct query *query)
+{
+	static const char *const kinds[] = {
+		[FILTER_FILE] = "file",
+		[FILTER_FUNCTION] = "function",
+		[FILTER_MODULE] = "module",
+		[FILTER_LINE] = "line",
+	};
+	for (size_t i = 0; i < query->filter_count; i++) {
+		const struct query_filter *filter = &query->filters[i];
+		buffer_string(out, i ? ", " : "only what passes these filters: ");
+		buffer_printf(out, "%s%s=", filter->inclusive ? "" : "not ", kinds[filter->kind]);
+		buffer_escaped(out, filter->pattern);
+	}
+	if (query->filter_count)
+		buffer_string(out, query->all_frames ? " (any frame)\n" : "\n");
+	if (query->cumulative)
+		buffer_string(out, "cumulative: a block counts once in every row that its stack "
+				   "goes through\n");
+}
+
+/* What was compared: a line for each of the two. */
+static void write_compared(struct buffer *out, const char *name, const struct snapshot *snapshot,
+			   enum query_show show)
+{
+	buffer_string(out, name);
+	write_command(out, snapshot);
+	buffer_string(out, ": ");
+	write_shown(out, snapshot, show);
+	buffer_char(out, '\n');
+}
+
 void text_frame_above(struct buffer *out, const struct snapshot *snapshot,
 		      const struct table *table)
 {
-	write_command(out, snapshot);
-	write_shown(out, snapshot, table->query.show);
-	buffer_string(out, "; ");
-	units_count(out, snapshot->totals.events, "event");
-	buffer_string(out, " seen\n\n");
+	if (table->old) {
+		write_compared(out, "old: ", table->old, table->query.show);
+		write_compared(out, "new: ", snapshot, table->query.show);
+	} else {
+		write_command(out, snapshot);
+		buffer_char(out, '\n');
+		write_shown(out, snapshot, table->query.show);
+		buffer_string(out, "; ");
+		units_count(out, snapshot->totals.events, "event");
+		buffer_string(out, " seen\n");
+	}
+	write_filters(out, &table->query);
+	buffer_char(out, '\n');
 }
 
 static void write_amount(struct buffer *out, const char *name, uint64_t bytes, uint64_t blocks)
@@ -85,9 +150,13 @@ static void write_sums(struct buffer *out, const struct snapshot *snapshot)
 	}
 	buffer_char(out, '\n');
 	write_amount(out, "peak:", t->peak_bytes, t->peak_blocks);
-	buffer_string(out, ", after ");
-	units_duration(out, t->peak_at_ns);
-	buffer_char(out, '\n');
+	if (snapshot->part_count > 1) {
+		buffer_string(out, ", the sum of all peaks\n");
+	} else {
+		buffer_string(out, ", after ");
+		units_duration(out, t->peak_at_ns);
+		buffer_char(out, '\n');
+	}
 	write_amount(out, "allocated:", t->total_bytes, t->total_blocks);
 	if (t->temporary_blocks) {
 		buffer_printf(out, ", %llu of them released before their thread's next",
@@ -176,10 +245,28 @@ static void write_cost(struct buffer *out, const struct snapshot_cost *cost)
 	buffer_char(out, '\n');
 }
 
+static void write_difference(struct buffer *out, const struct table *table)
+{
+	struct table_row sum = {.bytes = table->shown_bytes,
+				.blocks = table->shown_blocks,
+				.old_bytes = table->old_shown_bytes,
+				.old_blocks = table->old_shown_blocks};
+	buffer_string(out, "total: ");
+	text_diff_figures(out, &sum);
+	buffer_char(out, '\n');
+	if (table->other_count)
+		buffer_printf(out, "%zu other row%s\n", table->other_count,
+			      table->other_count == 1 ? "" : "s");
+}
+
 void text_frame_below(struct buffer *out, const struct snapshot *snapshot,
 		      const struct table *table, bool all_blind_modules)
 {
 	buffer_char(out, '\n');
+	if (table->old) {
+		write_difference(out, table);
+		return;
+	}
 	write_sums(out, snapshot);
 	write_oddities(out, snapshot);
 	write_blind_modules(out, snapshot, table, all_blind_modules);

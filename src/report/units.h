@@ -20,10 +20,23 @@ void units_kib(struct buffer *out, uint64_t bytes);
  */
 void units_size(struct buffer *out, uint64_t bytes);
 
+/* The same of a figure that need not be whole. */
+void units_mean_size(struct buffer *out, double bytes);
+
+/* The same of what `new` has more than `old`, with its sign: "+4428 KiB", "-12 B", "+0 B". */
+void units_size_change(struct buffer *out, uint64_t old, uint64_t new);
+
+/* "+3", "-12", "+0". */
+void units_count_change(struct buffer *out, uint64_t old, uint64_t new);
+
 /* "1 block", "2 blocks": the plural is the noun with an s. */
 void units_count(struct buffer *out, uint64_t count, const char *noun);
 
 /* "12.3 ms" below a second, "1.234 s" from there. */
 void units_duration(struct buffer *out, uint64_t duration_ns);
+
+/* The mean of count durations, down to nanoseconds: "850 ns", "12.3 us", then as above; of none
+ * "-". */
+void units_mean_duration(struct buffer *out, uint64_t sum_ns, uint64_t count);
 
 #endif

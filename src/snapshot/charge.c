@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The charge rule: which frame of a site its blocks are charged to. */
-#include <fnmatch.h>
-#include <string.h>
+#include "snapshot/charge.h"
 
-#include "snapshot/query.h"
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum frame_class {
 	FRAME_PLAIN,
@@ -235,20 +235,51 @@ static enum frame_class classify(const struct snapshot_frame *frame, const struc
 	return frame->module && is_runtime(frame->module) ? FRAME_RUNTIME : FRAME_PLAIN;
 }
 
-size_t query_charged_frame(const struct snapshot *snapshot, const struct snapshot_site *site,
-			   const struct query *query)
+struct error *charge_init(struct charge *charge, const struct snapshot *snapshot,
+			  const struct query *query)
+{
+	uint8_t *classes = calloc(snapshot->frame_count + 1, sizeof *classes);
+	if (!classes)
+		return error_no_memory();
+	*charge = (struct charge){.snapshot = snapshot, .query = query, .classes = classes};
+	return NULL;
+}
+
+void charge_deinit(struct charge *charge)
+{
+	free(charge->classes);
+	*charge = (struct charge){0};
+}
+
+/* Names are looked at once a frame, however many stacks it stands on; 0 is "not yet". */
+static enum frame_class class_of(struct charge *charge, uint32_t frame)
+{
+	uint8_t *class = &charge->classes[frame];
+	if (!*class)
+		*class = 1 + (uint8_t)classify(&charge->snapshot->frames[frame], charge->query);
+	return (enum frame_class)(*class - 1);
+}
+
+/* Whether the rule charges frames of the class at all, be it for want of a better one. */
+static bool is_own(const struct charge *charge, enum frame_class class)
+{
+	return class == FRAME_PLAIN ||
+	       (class == FRAME_RUNTIME && charge->query->charge == QUERY_CHARGE_CALLEE);
+}
+
+size_t charge_frame(struct charge *charge, const struct snapshot_site *site)
 {
 	/* The best so far without a line, by class: what the user wants least comes last. */
 	size_t first[] = {[FRAME_PLAIN] = SIZE_MAX,
 			  [FRAME_RUNTIME] = SIZE_MAX,
 			  [FRAME_SKIPPED] = SIZE_MAX,
 			  [FRAME_ALLOCATOR] = SIZE_MAX};
-	for (size_t i = site->first_frame; i < site->first_frame + site->frame_count; i++) {
-		const struct snapshot_frame *frame = &snapshot->frames[i];
-		enum frame_class class = classify(frame, query);
-		bool callee = query->charge == QUERY_CHARGE_CALLEE &&
-			      (class == FRAME_PLAIN || class == FRAME_RUNTIME);
-		if (callee || (class == FRAME_PLAIN && frame->file && frame->line))
+	bool callee = charge->query->charge == QUERY_CHARGE_CALLEE;
+	for (size_t i = 0; i < site->frame_count; i++) {
+		uint32_t index = charge->snapshot->stacks[site->first_frame + i];
+		const struct snapshot_frame *frame = &charge->snapshot->frames[index];
+		enum frame_class class = class_of(charge, index);
+		if (is_own(charge, class) && (callee || (frame->file && frame->line)))
 			return i;
 		if (first[class] == SIZE_MAX)
 			first[class] = i;
@@ -257,4 +288,9 @@ size_t query_charged_frame(const struct snapshot *snapshot, const struct snapsho
 		if (first[class] != SIZE_MAX)
 			return first[class];
 	return SIZE_MAX;
+}
+
+bool charge_counts(struct charge *charge, const struct snapshot_site *site, size_t i)
+{
+	return is_own(charge, class_of(charge, charge->snapshot->stacks[site->first_frame + i]));
 }

@@ -1,18 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A question to a snapshot, and its answer as a table: group, order, cut.
+ * A question to a snapshot, and its answer as a table: filter, group, order, cut, compare.
  *
- * Owns: grouping, the charge rule (which frame a block is charged to), order of rows.
- * Does not: render. Pure. Called by: cli and report, from one thread.
+ * Owns: which sites pass, what is one row, and the order of rows. Which frame a block is charged to
+ * is charge.h's. Does not: render. Pure. Called by: cli and report, from one thread.
  */
 #ifndef SNAPSHOT_QUERY_H
 #define SNAPSHOT_QUERY_H
 
 #include "snapshot/snapshot.h"
 
-enum query_show { QUERY_PEAK, QUERY_CURRENT, QUERY_TOTAL, QUERY_LEAKED, QUERY_COUNT };
-enum query_group { QUERY_LINE, QUERY_FILE, QUERY_FUNCTION, QUERY_MODULE };
+enum query_show {
+	QUERY_PEAK,
+	QUERY_CURRENT,
+	QUERY_TOTAL,
+	QUERY_LEAKED,
+	QUERY_COUNT,
+	QUERY_TEMPORARY,
+	QUERY_LIFETIME,
+};
+enum query_group {
+	QUERY_LINE,
+	QUERY_FILE,
+	QUERY_FUNCTION,
+	QUERY_MODULE,
+	QUERY_TRACEBACK,
+	QUERY_PROCESS,
+};
 enum query_charge { QUERY_CHARGE_CALLER, QUERY_CHARGE_CALLEE };
+enum query_filter_kind { FILTER_FILE, FILTER_FUNCTION, FILTER_MODULE, FILTER_LINE };
+
+/*
+ * A pattern of fnmatch(3) against what a frame has: its file, as a path or as a label; its
+ * function; its module, as a path or its last component; or its "file:line", in both forms of the
+ * file.
+ */
+struct query_filter {
+	bool inclusive;
+	enum query_filter_kind kind;
+	const char *pattern;
+};
 
 struct query {
 	enum query_show show;
@@ -21,6 +48,11 @@ struct query {
 	size_t top;
 	const char *const *skip; /* fnmatch patterns against function, file or module */
 	size_t skip_count;
+	bool cumulative;    /* not with QUERY_TRACEBACK and QUERY_PROCESS */
+	uint64_t min_bytes; /* rows with less are not shown, but counted as other */
+	const struct query_filter *filters;
+	size_t filter_count;
+	bool all_frames; /* filters look at every frame of a stack, not at the charged one alone */
 };
 
 struct table_row {
@@ -30,52 +62,71 @@ struct table_row {
 	const char *function; /* likewise */
 	const char *module;   /* likewise */
 	uint32_t line;	      /* likewise, 0 */
-	uint64_t bytes;	      /* of the quantity shown */
+	const struct snapshot_process *process; /* of QUERY_PROCESS; NULL: not known */
+	uint64_t bytes;				/* of the quantity shown */
 	uint64_t blocks;
-	struct site_counters counters; /* sums over the row's sites */
+	uint64_t old_bytes; /* of a comparison: what it was */
+	uint64_t old_blocks;
+	struct site_counters counters; /* sums over the row's sites; of a comparison the new ones */
+	const struct snapshot *snapshot; /* where it comes from */
+	const uint32_t *stack; /* of QUERY_TRACEBACK: indices into its frames, innermost first */
+	size_t frame_count;
 };
 
+/*
+ * Equations, for bytes, blocks, lifetimes and what was before a comparison:
+ *     sum over rows + other = shown    (where query.cumulative is not set)
+ */
 struct table {
 	struct query query;
-	struct table_row *rows; /* at most query.top, biggest first */
+	const struct snapshot *old; /* what is compared with; NULL: nothing is */
+	struct table_row *rows;	    /* at most query.top, biggest first */
 	size_t row_count;
-	size_t other_count; /* rows beyond the top */
+	size_t other_count; /* the other rows */
 	uint64_t other_bytes;
 	uint64_t other_blocks;
-	uint64_t shown_bytes; /* rows + other */
+	uint64_t other_lifetime_ns;
+	uint64_t shown_bytes; /* of all sites that passed, each counted once */
 	uint64_t shown_blocks;
+	uint64_t shown_lifetime_ns;
+	uint64_t old_shown_bytes;
+	uint64_t old_shown_blocks;
 	uint64_t lineless_sites; /* sites of the quantity shown, charged without a source line */
 };
 
 /*
  * Answers a query. Quantities: peak and current as named; leaked is current + ended; total and
- * count are both the total, ordered by bytes and by blocks. Rows with nothing of the quantity shown
- * (neither bytes nor blocks) are left out. Order: bytes (for QUERY_COUNT blocks), then the other
- * figure, then label (numbers in it by value), biggest first.
+ * count are both the total, ordered by bytes and by blocks; temporary has blocks alone (bytes are
+ * 0); lifetime is what was released, ordered by the mean lifetime of a block. Rows with nothing of
+ * the quantity shown (neither bytes nor blocks) are left out. Order: bytes (for count and temporary
+ * blocks), then the other figure, then label (numbers in it by value), biggest first.
+ *
+ * What passes: a site that some inclusive filter matches, if there are any, and no exclusive one.
  *
  * What is one row: for a line its full path and number (labels may be equal); where a site is
  * charged without a line, function and module, or module and offset. For a file its full path, for
  * a function its name with that path (or with the module where there is none), for a module its
- * path.
+ * path; for a traceback lines and functions of all frames from the charged one outwards; for a
+ * process the one that was started or attached to, with the children that were followed.
+ *
+ * Cumulative: a site counts for the row of its charged frame, and for those of all other frames
+ * that charge_counts; once each.
  *
  * The table borrows strings of the snapshot and must be released before it. Errors: no memory.
  */
 struct error *query_run(const struct snapshot *snapshot, const struct query *query,
 			struct table *ret);
-void table_deinit(struct table *table);
 
 /*
- * The index (into snapshot->frames) of the frame a site is charged to; SIZE_MAX when the site has
- * no frame. Every frame is of one class, the first that fits:
- *     allocator: allocator functions and thin wrappers of them: C's and C++'s allocation functions,
- *                libc's strdup kind, namespaces std and __gnu_cxx, headers of the C++ library,
- * Rust's alloc, core and std skipped:   named by query->skip runtime:   in the C library or the
- * dynamic linker plain:     all others QUERY_CHARGE_CALLER takes the innermost plain frame with a
- * source line, QUERY_CHARGE_CALLEE the innermost plain or runtime frame. Where there is none it is,
- * for both, the innermost frame of the first class that has one, in the order plain, runtime,
- * skipped, allocator. Pure; exposed for tests.
+ * Compares two snapshots: every row of either, with the figures of both. Rows of two builds match:
+ * files by their label, modules by their last component, processes by their command. Order:
+ * magnitude of the difference in bytes, bytes, the same for blocks (for count blocks first), label,
+ * biggest first. query->min_bytes is held against the difference. show is neither temporary nor
+ * lifetime. The table borrows from both. Errors: no memory.
  */
-size_t query_charged_frame(const struct snapshot *snapshot, const struct snapshot_site *site,
-			   const struct query *query);
+struct error *query_compare(const struct snapshot *old, const struct snapshot *new,
+			    const struct query *query, struct table *ret);
+
+void table_deinit(struct table *table);
 
 #endif

@@ -6,17 +6,20 @@
 
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "snapshot/frames.h"
 #include "snapshot/strings.h"
 #include "snapshot/sum.h"
 
 struct error *snapshot_create(struct snapshot **ret)
 {
 	_cleanup_free_ struct snapshot *snapshot = calloc(1, sizeof *snapshot);
-	if (!snapshot)
+	_cleanup_free_ struct snapshot_strings *strings = calloc(1, sizeof *strings);
+	_cleanup_free_ struct snapshot_frame_index *frame_index = calloc(1, sizeof *frame_index);
+	if (!snapshot || !strings || !frame_index)
 		return error_no_memory();
-	snapshot->strings = calloc(1, sizeof *snapshot->strings);
-	if (!snapshot->strings)
-		return error_no_memory();
+	snapshot->part_count = 1;
+	snapshot->strings = take_ptr(strings);
+	snapshot->frame_index = take_ptr(frame_index);
 	*ret = take_ptr(snapshot);
 	return NULL;
 }
@@ -27,13 +30,18 @@ void snapshot_destroy(struct snapshot *snapshot)
 		return;
 	strings_deinit(snapshot->strings);
 	free(snapshot->strings);
+	frames_deinit(snapshot->frame_index);
+	free(snapshot->frame_index);
 	free(snapshot->command);
 	free(snapshot->frames);
+	free(snapshot->stacks);
 	free(snapshot->sites);
 	free(snapshot->processes);
 	free(snapshot->probes);
 	free(snapshot->blind_modules);
 	free(snapshot->timeline);
+	free(snapshot->modules);
+	free(snapshot->source_lines);
 	free(snapshot);
 }
 
@@ -61,14 +69,23 @@ static struct error *append(void *items_pointer, size_t *count, size_t *capacity
 
 struct error *snapshot_add_frame(struct snapshot *snapshot, const struct snapshot_frame *frame)
 {
-	return append(&snapshot->frames, &snapshot->frame_count, &snapshot->frame_capacity, frame,
-		      sizeof *frame);
+	uint32_t index;
+	struct error *err = frames_intern(snapshot, frame, &index);
+	if (err)
+		return err;
+	return append(&snapshot->stacks, &snapshot->stack_count, &snapshot->stack_capacity, &index,
+		      sizeof index);
 }
 
 struct error *snapshot_add_site(struct snapshot *snapshot, const struct snapshot_site *site)
 {
-	return append(&snapshot->sites, &snapshot->site_count, &snapshot->site_capacity, site,
-		      sizeof *site);
+	struct snapshot_site added = *site;
+	const struct snapshot_site *last =
+		snapshot->site_count ? &snapshot->sites[snapshot->site_count - 1] : NULL;
+	added.first_frame = last ? last->first_frame + last->frame_count : 0;
+	added.frame_count = snapshot->stack_count - added.first_frame;
+	return append(&snapshot->sites, &snapshot->site_count, &snapshot->site_capacity, &added,
+		      sizeof added);
 }
 
 struct error *snapshot_add_process(struct snapshot *snapshot, const struct snapshot_process *one)
@@ -97,13 +114,29 @@ struct error *snapshot_add_timeline_point(struct snapshot *snapshot,
 		      point, sizeof *point);
 }
 
+struct error *snapshot_add_module(struct snapshot *snapshot, const struct snapshot_module *module)
+{
+	return append(&snapshot->modules, &snapshot->module_count, &snapshot->module_capacity,
+		      module, sizeof *module);
+}
+
+struct error *snapshot_add_source_line(struct snapshot *snapshot,
+				       const struct snapshot_source_line *line)
+{
+	return append(&snapshot->source_lines, &snapshot->source_line_count,
+		      &snapshot->source_line_capacity, line, sizeof *line);
+}
+
 static struct error *check_site(const struct snapshot *snapshot, size_t i)
 {
 	const struct snapshot_site *site = &snapshot->sites[i];
 	const struct site_counters *c = &site->counters;
-	if (site->frame_count > snapshot->frame_count ||
-	    site->first_frame > snapshot->frame_count - site->frame_count)
+	if (site->frame_count > snapshot->stack_count ||
+	    site->first_frame > snapshot->stack_count - site->frame_count)
 		return error_new(ERROR_BAD_INPUT, "snapshot: the frames of site %zu are outside",
+				 i);
+	if (site->process != SNAPSHOT_NO_PROCESS && site->process >= snapshot->process_count)
+		return error_new(ERROR_BAD_INPUT, "snapshot: the process of site %zu is unknown",
 				 i);
 	if (c->total_bytes != UINT64_MAX &&
 	    c->total_bytes != c->current_bytes + c->released_bytes + c->ended_bytes)
@@ -135,9 +168,24 @@ static bool blocks_agree(const struct site_counters *sums, const struct total_co
 		sums->failed_calls == all->failed_calls);
 }
 
+static struct error *check_references(const struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->stack_count; i++)
+		if (snapshot->stacks[i] >= snapshot->frame_count)
+			return error_new(ERROR_BAD_INPUT, "snapshot: a stack names frame %u of %zu",
+					 snapshot->stacks[i], snapshot->frame_count);
+	for (size_t i = 0; i < snapshot->process_count; i++)
+		if (snapshot->processes[i].tree >= snapshot->process_count)
+			return error_new(ERROR_BAD_INPUT, "snapshot: the tree of process %zu", i);
+	return NULL;
+}
+
 struct error *snapshot_check(const struct snapshot *snapshot)
 {
 	struct site_counters sums = {0};
+	struct error *references = check_references(snapshot);
+	if (references)
+		return references;
 	for (size_t i = 0; i < snapshot->site_count; i++) {
 		struct error *err = check_site(snapshot, i);
 		if (err)

@@ -4,7 +4,8 @@
  * read.
  *
  * Owns: the model and every string in it (one arena). Does not: read files, targets or DWARF.
- * Built by: session (freeze). Read by: report, cli. From one thread.
+ * Built by: session (freeze), snapshot/file.h from saved bytes. Read by: report, cli. From one
+ * thread.
  */
 #ifndef SNAPSHOT_SNAPSHOT_H
 #define SNAPSHOT_SNAPSHOT_H
@@ -28,22 +29,29 @@ struct snapshot_frame {
 	bool inlined;	      /* inlined into the next frame */
 };
 
+/* One distinct stack of one session: frames[stacks[first_frame + i]], innermost first. */
 struct snapshot_site {
-	size_t first_frame; /* index into frames; innermost first */
+	size_t first_frame; /* index into stacks */
 	size_t frame_count;
+	uint32_t process; /* index into processes: the root of the tree it was seen in */
 	bool truncated;
 	struct site_counters counters;
 };
 
+/* A site whose process is not known. */
+#define SNAPSHOT_NO_PROCESS UINT32_MAX
+
 struct snapshot_process {
 	uint32_t pid;
 	uint32_t parent; /* 0: not in the tree */
+	uint32_t tree;	 /* index into processes: the one that was started or attached to */
 	const char *command;
 	int exit_status; /* valid if exited */
 	int signal;	 /* valid if signalled */
 	bool exited;
 	bool signalled;
 	const char *engine; /* "jump", "breakpoint", "mixed", "none" */
+	const char *host;   /* where snapshots were merged: the machine it ran on */
 };
 
 struct snapshot_probe {
@@ -61,9 +69,32 @@ struct snapshot_blind_module {
 	uint64_t sites;	      /* sites with a frame in it */
 };
 
+/* A file that was mapped as code, so that its symbols can be found again elsewhere. */
+struct snapshot_module {
+	const char *path;
+	const char *build_id; /* hex, NULL: none */
+};
+
+/* The text of a source line, without its newline. */
+struct snapshot_source_line {
+	const char *file; /* as in snapshot_frame */
+	const char *text;
+	uint32_t line;
+};
+
+/* Where a session ran: uname(2), and which tracealloc it was. */
+struct snapshot_machine {
+	const char *host;	  /* NULL: unknown */
+	const char *system;	  /* "Linux 6.1.0", likewise */
+	const char *architecture; /* "x86_64", likewise */
+	const char *producer;	  /* "tracealloc 0.1.0", likewise */
+};
+
 struct snapshot_cost {
 	uint64_t target_stopped_ns; /* sum over stops, as measured by the tracer */
 	uint64_t stops;
+	uint64_t install_freeze_ns; /* the longest time that all threads stood still at once */
+	uint64_t remove_freeze_ns;  /* the same at the end, when probes are taken out */
 	uint64_t tracer_cpu_ns;
 	uint64_t tracer_rss_bytes;
 };
@@ -77,20 +108,25 @@ struct snapshot_timeline_point {
 enum snapshot_origin { SNAPSHOT_RUN, SNAPSHOT_ATTACH };
 
 struct snapshot {
+	uint32_t part_count; /* sessions in it: 1, more where snapshots were merged */
 	enum snapshot_origin origin;
 	const char *
 		*command; /* NULL-terminated, from malloc(3), freed with the snapshot; or NULL */
 	size_t command_count;
 	uint32_t pid;
+	uint32_t depth;		 /* the limit of frames a stack; 0: unknown */
 	int64_t started_unix_ns; /* wall clock */
 	uint64_t duration_ns;
+	struct snapshot_machine machine;
 	struct total_counters totals;
 	uint64_t lost_events;
 	uint64_t truncated_stacks;  /* events whose stack was cut at the depth limit */
 	uint64_t incomplete_stacks; /* events whose stack could not be followed to its end */
 	struct snapshot_cost cost;
-	struct snapshot_frame *frames;
+	struct snapshot_frame *frames; /* no two are equal */
 	size_t frame_count, frame_capacity;
+	uint32_t *stacks; /* indices into frames, site after site */
+	size_t stack_count, stack_capacity;
 	struct snapshot_site *sites;
 	size_t site_count, site_capacity;
 	struct snapshot_process *processes;
@@ -101,7 +137,13 @@ struct snapshot {
 	size_t blind_module_count, blind_module_capacity;
 	struct snapshot_timeline_point *timeline;
 	size_t timeline_count, timeline_capacity;
-	struct snapshot_strings *strings; /* private to snapshot */
+	struct snapshot_module *modules;
+	size_t module_count, module_capacity;
+	struct snapshot_source_line *source_lines; /* in the order of file and line */
+	size_t source_line_count, source_line_capacity;
+	/* Private to snapshot: every string kept once, every frame found by its value. */
+	struct snapshot_strings *strings;
+	struct snapshot_frame_index *frame_index;
 };
 
 struct error *snapshot_create(struct snapshot **ret);
@@ -115,7 +157,14 @@ void snapshot_destroy(struct snapshot *snapshot);
 const char *snapshot_string(struct snapshot *snapshot, const char *string, struct error **err_ret);
 
 /* Appending; strings of what is given must come from snapshot_string (or be literals). */
+
+/* Appends a frame to the stack of the site that comes next, innermost first. */
 struct error *snapshot_add_frame(struct snapshot *snapshot, const struct snapshot_frame *frame);
+
+/*
+ * Appends a site. Its stack is what snapshot_add_frame was given since the last site: first_frame
+ * and frame_count of what is given are not looked at.
+ */
 struct error *snapshot_add_site(struct snapshot *snapshot, const struct snapshot_site *site);
 struct error *snapshot_add_process(struct snapshot *snapshot, const struct snapshot_process *one);
 struct error *snapshot_add_probe(struct snapshot *snapshot, const struct snapshot_probe *probe);
@@ -124,7 +173,30 @@ struct error *snapshot_add_blind_module(struct snapshot *snapshot,
 struct error *snapshot_add_timeline_point(struct snapshot *snapshot,
 					  const struct snapshot_timeline_point *point);
 
-/* Sums over sites equal the totals; frame ranges lie inside. NULL when they hold. */
+struct error *snapshot_add_module(struct snapshot *snapshot, const struct snapshot_module *module);
+
+/*
+ * Appends a source line; once all are there snapshot_sort_source puts them in order, and takes a
+ * line away for which two different texts were given.
+ */
+struct error *snapshot_add_source_line(struct snapshot *snapshot,
+				       const struct snapshot_source_line *line);
+void snapshot_sort_source(struct snapshot *snapshot);
+
+/* The text of a line of a file, NULL where the snapshot has none. */
+const char *snapshot_source_text(const struct snapshot *snapshot, const char *file, uint32_t line);
+
+/* The i-th frame of a site, from 0, the innermost. */
+static inline const struct snapshot_frame *
+snapshot_site_frame(const struct snapshot *snapshot, const struct snapshot_site *site, size_t i)
+{
+	return &snapshot->frames[snapshot->stacks[site->first_frame + i]];
+}
+
+/*
+ * Sums over sites equal the totals; stacks, frames and processes that are named exist. NULL when
+ * they hold.
+ */
 struct error *snapshot_check(const struct snapshot *snapshot);
 
 #endif

@@ -17,10 +17,10 @@ void strings_deinit(struct snapshot_strings *strings)
 	*strings = (struct snapshot_strings){0};
 }
 
-/* FNV-1a; a target that makes strings collide slows its own report down, no more. */
-static uint64_t hash_of(const char *string)
+/* FNV-1a, begun from what a target or file that makes strings collide cannot know: our address. */
+static uint64_t hash_of(const struct snapshot_strings *strings, const char *string)
 {
-	uint64_t hash = 0xcbf29ce484222325u;
+	uint64_t hash = 0xcbf29ce484222325u ^ (uintptr_t)strings;
 	for (; *string; string++)
 		hash = (hash ^ (unsigned char)*string) * 0x100000001b3u;
 	return hash ^ hash >> 32;
@@ -77,7 +77,7 @@ const char *strings_intern(struct snapshot_strings *strings, const char *string)
 {
 	if ((strings->count + 1) * 4 > strings->slot_count * 3 && grow(strings) < 0)
 		return NULL;
-	uint64_t hash = hash_of(string);
+	uint64_t hash = hash_of(strings, string);
 	struct snapshot_string_slot *slot = slot_of(strings, hash, string);
 	if (slot->string)
 		return slot->string;

@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 
-enum { ARGUMENTS_MAX = 16 };
+enum { ARGUMENTS_MAX = 32 };
 
 /* Parses a copy of the NULL-terminated words; options must have been initialized. */
 static struct error *parse(struct options *options, const char *const words[])
@@ -63,6 +63,11 @@ START_TEST(run_has_the_documented_defaults)
 	ck_assert_uint_eq(o.query.skip_count, 0);
 	ck_assert_int_eq(o.format, OPTIONS_TEXT);
 	ck_assert_ptr_null(o.report_path);
+	ck_assert_ptr_null(o.output_path);
+	ck_assert(!o.query.cumulative);
+	ck_assert(!o.query.all_frames);
+	ck_assert_uint_eq(o.query.min_bytes, 0);
+	ck_assert_uint_eq(o.query.filter_count, 0);
 	ck_assert(!o.quiet);
 	ck_assert_uint_eq(o.verbose, 0);
 }
@@ -85,7 +90,8 @@ START_TEST(every_option_reaches_its_field)
 	_cleanup_options_ struct options o;
 	accept(&o, "run", "--engine=breakpoint", "--follow", "none", "--depth=12", "--for=250ms",
 	       "--pin", "--top", "3", "--charge=callee", "--report=out.txt", "--format", "json",
-	       "prog");
+	       "--output", "a.snapshot", "--cumulative", "--min-size=64k", "--all-frames",
+	       "--filter=file=*", "prog");
 	ck_assert_int_eq(o.session.engine, SESSION_ENGINE_BREAKPOINT);
 	ck_assert(!o.session.follow_children);
 	ck_assert_uint_eq(o.session.depth, 12);
@@ -94,6 +100,11 @@ START_TEST(every_option_reaches_its_field)
 	ck_assert_uint_eq(o.query.top, 3);
 	ck_assert_int_eq(o.query.charge, QUERY_CHARGE_CALLEE);
 	ck_assert_str_eq(o.report_path, "out.txt");
+	ck_assert_str_eq(o.output_path, "a.snapshot");
+	ck_assert(o.query.cumulative);
+	ck_assert(o.query.all_frames);
+	ck_assert_uint_eq(o.query.min_bytes, 65536);
+	ck_assert_uint_eq(o.query.filter_count, 1);
 	ck_assert_int_eq(o.format, OPTIONS_JSON);
 }
 END_TEST
@@ -103,15 +114,14 @@ START_TEST(every_choice_means_what_it_says)
 	static const struct {
 		const char *argument;
 		int value;
-	} shows[] = {{"--show=peak", QUERY_PEAK},
-		     {"--show=current", QUERY_CURRENT},
-		     {"--show=total", QUERY_TOTAL},
-		     {"--show=leaked", QUERY_LEAKED},
-		     {"--show=count", QUERY_COUNT}},
-	  groups[] = {{"--group-by=line", QUERY_LINE},
-		      {"--group-by=file", QUERY_FILE},
-		      {"--group-by=function", QUERY_FUNCTION},
-		      {"--group-by=module", QUERY_MODULE}};
+	} shows[] = {{"--show=peak", QUERY_PEAK},	 {"--show=current", QUERY_CURRENT},
+		     {"--show=total", QUERY_TOTAL},	 {"--show=leaked", QUERY_LEAKED},
+		     {"--show=count", QUERY_COUNT},	 {"--show=temporary", QUERY_TEMPORARY},
+		     {"--show=lifetime", QUERY_LIFETIME}},
+	  groups[] = {
+		  {"--group-by=line", QUERY_LINE},	     {"--group-by=file", QUERY_FILE},
+		  {"--group-by=function", QUERY_FUNCTION},   {"--group-by=module", QUERY_MODULE},
+		  {"--group-by=traceback", QUERY_TRACEBACK}, {"--group-by=process", QUERY_PROCESS}};
 	for (size_t i = 0; i < sizeof shows / sizeof *shows; i++) {
 		_cleanup_options_ struct options o;
 		accept(&o, "run", shows[i].argument, "prog");
@@ -171,6 +181,53 @@ START_TEST(attach_takes_options_after_the_process_id_too)
 	ck_assert_uint_eq(o.query.top, 2);
 	ck_assert_uint_eq(o.session.duration_ns, 1000000000);
 	ck_assert(o.quiet);
+}
+END_TEST
+
+START_TEST(report_takes_a_snapshot_among_its_options)
+{
+	_cleanup_options_ struct options o;
+	accept(&o, "report", "--top=2", "a.snapshot", "--show", "total", "-q");
+	ck_assert_int_eq(o.command, OPTIONS_REPORT);
+	ck_assert_uint_eq(o.path_count, 1);
+	ck_assert_str_eq(o.paths[0], "a.snapshot");
+	ck_assert_uint_eq(o.query.top, 2);
+	ck_assert_int_eq(o.query.show, QUERY_TOTAL);
+	ck_assert(o.quiet);
+}
+END_TEST
+
+START_TEST(report_takes_several_snapshots_and_diff_two)
+{
+	_cleanup_options_ struct options report, diff;
+	accept(&report, "report", "a", "-q", "b", "--", "--c");
+	ck_assert_uint_eq(report.path_count, 3);
+	ck_assert_str_eq(report.paths[2], "--c");
+	accept(&diff, "diff", "old", "-gfile", "new", "-n3");
+	ck_assert_int_eq(diff.command, OPTIONS_DIFF);
+	ck_assert_uint_eq(diff.path_count, 2);
+	ck_assert_str_eq(diff.paths[0], "old");
+	ck_assert_str_eq(diff.paths[1], "new");
+	ck_assert_int_eq(diff.query.group_by, QUERY_FILE);
+	ck_assert_uint_eq(diff.query.top, 3);
+}
+END_TEST
+
+START_TEST(filters_of_both_kinds_keep_their_order)
+{
+	_cleanup_options_ struct options o;
+	accept(&o, "report", "--filter=file=src/*", "--exclude", "function=a=b", "--filter",
+	       "module=libc*", "--exclude=line=x.c:3", "a.snapshot");
+	static const struct query_filter wants[] = {{true, FILTER_FILE, "src/*"},
+						    {false, FILTER_FUNCTION, "a=b"},
+						    {true, FILTER_MODULE, "libc*"},
+						    {false, FILTER_LINE, "x.c:3"}};
+	ck_assert_uint_eq(o.query.filter_count, 4);
+	for (size_t i = 0; i < 4; i++) {
+		ck_assert(o.query.filters[i].inclusive == wants[i].inclusive);
+		ck_assert_int_eq(o.query.filters[i].kind, wants[i].kind);
+		ck_assert_str_eq(o.query.filters[i].pattern, wants[i].pattern);
+	}
 }
 END_TEST
 
@@ -236,6 +293,8 @@ START_TEST(help_knows_what_it_was_asked_about)
 		{{"help", "attach"}, OPTIONS_ATTACH},
 		{{"attach", "-h", "nonsense"}, OPTIONS_ATTACH},
 		{{"attach", "12", "--help"}, OPTIONS_ATTACH},
+		{{"help", "report"}, OPTIONS_REPORT},
+		{{"report", "-h"}, OPTIONS_REPORT},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		_cleanup_options_ struct options o;
@@ -280,10 +339,11 @@ END_TEST
 
 START_TEST(a_wrong_command_is_told)
 {
-	refuse("unknown command 'ru': give one of run|attach|help", "ru");
-	refuse("unknown command 'run|attach': give one of run|attach|help", "run|attach");
-	refuse("unknown command '': give one of run|attach|help", "");
-	refuse("unknown command 'top': give one of run|attach|help", "help", "top");
+	refuse("unknown command 'ru': give one of run|attach|report|diff|help", "ru");
+	refuse("unknown command 'run|attach': give one of run|attach|report|diff|help",
+	       "run|attach");
+	refuse("unknown command '': give one of run|attach|report|diff|help", "");
+	refuse("unknown command 'top': give one of run|attach|report|diff|help", "help", "top");
 	refuse("unexpected argument 'attach': tracealloc help [COMMAND]", "help", "run", "attach");
 }
 END_TEST
@@ -294,6 +354,9 @@ START_TEST(a_missing_operand_is_told)
 	refuse("no program given: tracealloc run [OPTIONS] [--] PROGRAM [ARG...]", "run", "--");
 	refuse("no program given: tracealloc run [OPTIONS] [--] PROGRAM [ARG...]", "run", "-q");
 	refuse("no process id given: tracealloc attach [OPTIONS] PID", "attach");
+	refuse("no snapshot given: tracealloc report [OPTIONS] SNAPSHOT...", "report", "-q");
+	refuse("two snapshots are needed: tracealloc diff [OPTIONS] OLD NEW", "diff", "old");
+	refuse("unexpected argument 'more': give two snapshots", "diff", "old", "new", "more");
 }
 END_TEST
 
@@ -332,9 +395,45 @@ END_TEST
 
 START_TEST(an_option_of_a_command_must_follow_it)
 {
-	refuse("option '--top' must follow its command: run|attach", "--top=3", "run", "prog");
-	refuse("option '--quiet' must follow its command: run|attach", "-q", "run", "prog");
-	refuse("option '--top' must follow its command: run|attach", "help", "--top=3");
+	refuse("option '--top' must follow its command: run|attach|report|diff", "--top=3", "run",
+	       "prog");
+	refuse("option '--quiet' must follow its command: run|attach|report|diff", "-q", "run",
+	       "prog");
+	refuse("option '--top' must follow its command: run|attach|report|diff", "help", "--top=3");
+}
+END_TEST
+
+START_TEST(an_option_of_another_command_is_told)
+{
+	refuse("option '--depth' is none of 'report': it belongs to run|attach", "report",
+	       "--depth=3", "a.snapshot");
+	refuse("option '--for' is none of 'diff': it belongs to run|attach", "diff", "--for=3");
+	refuse("option '--output' is none of 'report': it belongs to run|attach", "report",
+	       "a.snapshot", "--output=b.snapshot");
+}
+END_TEST
+
+START_TEST(a_question_without_an_answer_is_told)
+{
+	refuse("--cumulative is for rows of single frames: give --group-by "
+	       "line|file|function|module",
+	       "report", "--cumulative", "-gtraceback", "a");
+	refuse("--cumulative is for rows of single frames: give --group-by "
+	       "line|file|function|module",
+	       "run", "-gprocess", "--cumulative", "prog");
+	refuse("--min-size is for sizes, which --show temporary does not know", "report",
+	       "--min-size=1", "--show=temporary", "a");
+	refuse("--all-frames says what --filter and --exclude look at: give one", "report",
+	       "--all-frames", "a");
+	refuse("diff does not show lifetime: give one of peak|current|total|leaked|count", "diff",
+	       "--show=lifetime", "a", "b");
+}
+END_TEST
+
+START_TEST(one_file_for_both_results_is_told)
+{
+	refuse("--output and --report name the same file 'x'", "run", "--output=x", "--report=x",
+	       "prog");
 }
 END_TEST
 
@@ -353,7 +452,7 @@ START_TEST(a_missing_value_is_told_for_every_option_that_takes_one)
 				 0);
 		refuse(message, "run", argument);
 	}
-	ck_assert_uint_eq(valued, 11);
+	ck_assert_uint_eq(valued, 15);
 	refuse("option '--top' needs a value: --top N", "run", "-n");
 }
 END_TEST
@@ -376,18 +475,33 @@ START_TEST(a_bad_value_is_told_with_what_is_wanted)
 	refuse("bad value '' for --depth: give a number from 1 to 1024", "run", "--depth=");
 	refuse("bad value '5 s' for --for: give a time such as 10s, 500ms, 2m or 1h", "attach",
 	       "--for", "5 s");
-	refuse("bad value 'jump' for --engine: give one of auto|breakpoint", "run",
-	       "--engine=jump");
+	refuse("bad value 'diesel' for --engine: give one of auto|jump|breakpoint", "run",
+	       "--engine=diesel");
 	refuse("bad value 'all' for --follow: give one of children|none", "run", "--follow=all");
-	refuse("bad value 'lines' for --group-by: give one of line|file|function|module", "run",
-	       "-glines");
-	refuse("bad value 'leaks' for --show: give one of peak|current|total|leaked|count", "run",
-	       "--show", "leaks");
+	refuse("bad value 'lines' for --group-by: give one of "
+	       "line|file|function|module|traceback|process",
+	       "run", "-glines");
+	refuse("bad value 'leaks' for --show: give one of "
+	       "peak|current|total|leaked|count|temporary|lifetime",
+	       "run", "--show", "leaks");
+	static const char *const filters[] = {"file", "file=", "files=x", "=x", "thread=1"};
+	for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
+		_cleanup_free_ char *message = NULL;
+		ck_assert_int_gt(asprintf(&message,
+					  "bad value '%s' for --exclude: give KIND=PATTERN, where "
+					  "KIND is one of file|function|module|line",
+					  filters[i]),
+				 0);
+		refuse(message, "report", "--exclude", filters[i], "a");
+	}
+	refuse("bad value '1kk' for --min-size: give a size such as 4096, 64KiB or 1MiB", "report",
+	       "--min-size=1kk");
 	refuse("bad value '' for --charge: give one of caller|callee", "run", "--charge=");
 	refuse("bad value 'xml' for --format: give one of text|json", "run", "--format=xml");
 	refuse("bad value '' for --skip: give a pattern such as 'pool_*' or '*/libx.so*'", "run",
 	       "--skip=");
 	refuse("bad value '' for --report: give the name of a file", "run", "--report=");
+	refuse("bad value '' for --output: give the name of a file", "run", "--output=");
 }
 END_TEST
 
@@ -403,6 +517,9 @@ static Suite *make_suite(void)
 	tcase_add_test(meaning, two_dashes_end_the_options);
 	tcase_add_test(meaning, a_single_dash_is_a_program);
 	tcase_add_test(meaning, attach_takes_options_after_the_process_id_too);
+	tcase_add_test(meaning, report_takes_a_snapshot_among_its_options);
+	tcase_add_test(meaning, report_takes_several_snapshots_and_diff_two);
+	tcase_add_test(meaning, filters_of_both_kinds_keep_their_order);
 	tcase_add_test(meaning, letters_may_be_joined_and_end_in_a_value);
 	tcase_add_test(meaning, the_last_of_an_option_wins);
 	tcase_add_test(meaning, the_later_of_quiet_and_verbose_wins);
@@ -419,6 +536,9 @@ static Suite *make_suite(void)
 	tcase_add_test(complaints, an_unknown_option_is_told);
 	tcase_add_test(complaints, a_prefix_of_an_option_is_no_option);
 	tcase_add_test(complaints, an_option_of_a_command_must_follow_it);
+	tcase_add_test(complaints, an_option_of_another_command_is_told);
+	tcase_add_test(complaints, a_question_without_an_answer_is_told);
+	tcase_add_test(complaints, one_file_for_both_results_is_told);
 	tcase_add_test(complaints, a_missing_value_is_told_for_every_option_that_takes_one);
 	tcase_add_test(complaints, a_value_too_many_is_told);
 	tcase_add_test(complaints, a_bad_value_is_told_with_what_is_wanted);

@@ -8,7 +8,7 @@
 
 #include "cli/options.h"
 
-static const unsigned topics[] = {0, OPTIONS_RUN, OPTIONS_ATTACH};
+static const unsigned topics[] = {0, OPTIONS_RUN, OPTIONS_ATTACH, OPTIONS_REPORT, OPTIONS_DIFF};
 
 START_TEST(no_line_is_wider_than_80_columns)
 {
@@ -93,6 +93,17 @@ START_TEST(the_help_of_a_command_shows_its_usage_alone)
 }
 END_TEST
 
+START_TEST(a_command_that_traces_nothing_has_no_options_for_it)
+{
+	_cleanup_buffer_ struct buffer run = {0}, report = {0};
+	help_render(OPTIONS_RUN, &run);
+	help_render(OPTIONS_REPORT, &report);
+	ck_assert_ptr_nonnull(strstr(buffer_text(&run), "\nTracing:\n"));
+	ck_assert_ptr_null(strstr(buffer_text(&report), "\nTracing:\n"));
+	ck_assert_ptr_nonnull(strstr(buffer_text(&report), "\nReport:\n"));
+}
+END_TEST
+
 START_TEST(no_two_options_share_a_name_or_a_letter)
 {
 	size_t count;
@@ -114,6 +125,7 @@ int main(void)
 	tcase_add_test(tests, every_option_stands_once_in_the_help_of_its_commands_and_in_no_other);
 	tcase_add_test(tests, texts_of_options_begin_in_one_column);
 	tcase_add_test(tests, the_help_of_a_command_shows_its_usage_alone);
+	tcase_add_test(tests, a_command_that_traces_nothing_has_no_options_for_it);
 	tcase_add_test(tests, no_two_options_share_a_name_or_a_letter);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);

@@ -83,7 +83,7 @@ static void ck_no_error(struct error *err)
 START_TEST(a_report_appears_when_it_is_finished_and_not_before)
 {
 	struct output output;
-	ck_no_error(output_open("report", 1, &output));
+	ck_no_error(output_open("report", "report", 1, &output));
 	ck_assert_int_ne(access("report", F_OK), 0);
 	ck_assert_uint_eq(entries(), 1);
 	ck_no_error(output_finish(&output, "text\n", 5));
@@ -97,7 +97,7 @@ START_TEST(an_unfinished_report_leaves_the_old_one_and_nothing_else)
 {
 	put("report", "old");
 	struct output output;
-	ck_no_error(output_open("report", 1, &output));
+	ck_no_error(output_open("report", "report", 1, &output));
 	output_deinit(&output);
 	ck_content("report", "old");
 	ck_assert_uint_eq(entries(), 1);
@@ -108,7 +108,7 @@ START_TEST(a_finished_report_replaces_the_old_one)
 {
 	put("report", "an old and longer one");
 	struct output output;
-	ck_no_error(output_open("report", 1, &output));
+	ck_no_error(output_open("report", "report", 1, &output));
 	ck_no_error(output_finish(&output, "new", 3));
 	output_deinit(&output);
 	ck_content("report", "new");
@@ -121,7 +121,7 @@ START_TEST(the_umask_decides_the_mode)
 	struct output output;
 	struct stat status;
 	mode_t before = umask(027);
-	ck_no_error(output_open("report", 1, &output));
+	ck_no_error(output_open("report", "report", 1, &output));
 	umask(before);
 	ck_no_error(output_finish(&output, "", 0));
 	output_deinit(&output);
@@ -133,10 +133,10 @@ END_TEST
 START_TEST(the_descriptor_is_not_inherited)
 {
 	struct output output;
-	ck_no_error(output_open("report", 1, &output));
+	ck_no_error(output_open("report", "report", 1, &output));
 	ck_assert_int_eq(fcntl(output.fd, F_GETFD), FD_CLOEXEC);
 	output_deinit(&output);
-	ck_no_error(output_open("/dev/null", 1, &output));
+	ck_no_error(output_open("report", "/dev/null", 1, &output));
 	ck_assert_int_eq(fcntl(output.fd, F_GETFD), FD_CLOEXEC);
 	output_deinit(&output);
 }
@@ -145,8 +145,8 @@ END_TEST
 START_TEST(a_left_over_temporary_file_is_passed_by)
 {
 	struct output first, second;
-	ck_no_error(output_open("report", 1, &first));
-	ck_no_error(output_open("report", 1, &second));
+	ck_no_error(output_open("report", "report", 1, &first));
+	ck_no_error(output_open("report", "report", 1, &second));
 	ck_assert_str_ne(first.temporary, second.temporary);
 	output_deinit(&first);
 	output_deinit(&second);
@@ -156,7 +156,7 @@ END_TEST
 START_TEST(a_directory_that_is_not_there_is_told)
 {
 	struct output output;
-	ck_error(output_open("none/report", 1, &output),
+	ck_error(output_open("report", "none/report", 1, &output),
 		 "cannot write report 'none/report': No such file or directory");
 	output_deinit(&output);
 }
@@ -165,7 +165,8 @@ END_TEST
 START_TEST(a_directory_in_the_place_is_told)
 {
 	struct output output;
-	ck_error(output_open("/tmp", 1, &output), "cannot write report '/tmp': Is a directory");
+	ck_error(output_open("report", "/tmp", 1, &output),
+		 "cannot write report '/tmp': Is a directory");
 	output_deinit(&output);
 }
 END_TEST
@@ -175,7 +176,7 @@ START_TEST(a_symbolic_link_to_a_file_is_refused_and_the_file_kept)
 	struct output output;
 	put("file", "precious");
 	ck_assert_int_eq(symlink("file", "link"), 0);
-	ck_error(output_open("link", 1, &output),
+	ck_error(output_open("report", "link", 1, &output),
 		 "cannot write report 'link': it is a symbolic link: name the file itself");
 	output_deinit(&output);
 	ck_content("file", "precious");
@@ -187,7 +188,7 @@ START_TEST(a_device_is_written_and_not_replaced)
 	struct output output;
 	struct stat status;
 	ck_assert_int_eq(symlink("/dev/null", "link"), 0);
-	ck_no_error(output_open("link", 1, &output));
+	ck_no_error(output_open("report", "link", 1, &output));
 	ck_no_error(output_finish(&output, "text", 4));
 	output_deinit(&output);
 	ck_assert_int_eq(lstat("link", &status), 0);
@@ -198,7 +199,7 @@ END_TEST
 START_TEST(a_full_device_is_told)
 {
 	struct output output;
-	ck_no_error(output_open("/dev/full", 1, &output));
+	ck_no_error(output_open("report", "/dev/full", 1, &output));
 	ck_error(output_finish(&output, "text", 4),
 		 "cannot write report '/dev/full': No space left on device");
 	output_deinit(&output);
@@ -218,7 +219,7 @@ START_TEST(a_full_disk_is_told_and_the_old_report_kept)
 	put("report", "old");
 	static char text[1 << 20];
 	struct output output;
-	ck_no_error(output_open("report", 1, &output));
+	ck_no_error(output_open("report", "report", 1, &output));
 	struct error *err = output_finish(&output, text, sizeof text);
 	output_deinit(&output);
 	ck_content("report", "old");
@@ -237,7 +238,7 @@ START_TEST(a_standard_stream_is_written_and_stays_open)
 	char text[8] = "";
 	ck_assert_int_eq(pipe(pipe_fds), 0);
 	struct output output;
-	ck_no_error(output_open(NULL, pipe_fds[1], &output));
+	ck_no_error(output_open("report", NULL, pipe_fds[1], &output));
 	ck_no_error(output_finish(&output, "text", 4));
 	output_deinit(&output);
 	ck_assert_int_eq(read(pipe_fds[0], text, sizeof text), 4);
@@ -253,7 +254,7 @@ START_TEST(a_reader_that_went_away_is_no_error_on_a_standard_stream)
 	ck_assert_int_eq(pipe(pipe_fds), 0);
 	close(pipe_fds[0]);
 	struct output output;
-	ck_no_error(output_open(NULL, pipe_fds[1], &output));
+	ck_no_error(output_open("report", NULL, pipe_fds[1], &output));
 	ck_no_error(output_finish(&output, "text", 4));
 	output_deinit(&output);
 }
@@ -264,7 +265,7 @@ START_TEST(a_closed_standard_stream_is_told)
 	struct output output;
 	int fd = dup(1);
 	close(fd);
-	ck_no_error(output_open(NULL, fd, &output));
+	ck_no_error(output_open("report", NULL, fd, &output));
 	ck_error(output_finish(&output, "text", 4), "cannot write the report: Bad file descriptor");
 	output_deinit(&output);
 }

@@ -98,6 +98,49 @@ START_TEST(a_duration_beyond_its_bound_is_refused)
 }
 END_TEST
 
+START_TEST(a_size_has_a_unit_or_means_bytes)
+{
+	static const struct {
+		const char *text;
+		uint64_t bytes;
+	} sizes[] = {
+		{"0", 0},
+		{"7", 7},
+		{"7B", 7},
+		{"7b", 7},
+		{"3k", 3072},
+		{"3K", 3072},
+		{"3KiB", 3072},
+		{"3kib", 3072},
+		{"2M", 2u << 20},
+		{"2MiB", 2u << 20},
+		{"1g", 1u << 30},
+		{"1TiB", UINT64_C(1) << 40},
+		{"16777215T", UINT64_C(16777215) << 40},
+		{"18446744073709551615", UINT64_MAX},
+	};
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		uint64_t bytes;
+		ck_assert_msg(parse_size(sizes[i].text, &bytes), "'%s'", sizes[i].text);
+		ck_assert_uint_eq(bytes, sizes[i].bytes);
+	}
+}
+END_TEST
+
+START_TEST(what_is_no_size_is_refused)
+{
+	static const char *const refused[] = {
+		"",	 "k",	  "-1",	  "+1",	  " 1",	 "1 ", "1 k",	    "1kk",
+		"1kB",	 "1kiBx", "1.5M", "0x10", "1e3", "1P", "16777216T", "18446744073709551616",
+		"1\x0b", "1Bi",
+	};
+	uint64_t bytes = 5;
+	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+		ck_assert_msg(!parse_size(refused[i], &bytes), "'%s'", refused[i]);
+	ck_assert_uint_eq(bytes, 5);
+}
+END_TEST
+
 START_TEST(a_choice_is_one_whole_word)
 {
 	size_t index = 9;
@@ -128,6 +171,8 @@ int main(void)
 	tcase_add_test(tests, what_is_no_duration_is_refused);
 	tcase_add_test(tests, a_duration_of_nothing_is_refused);
 	tcase_add_test(tests, a_duration_beyond_its_bound_is_refused);
+	tcase_add_test(tests, a_size_has_a_unit_or_means_bytes);
+	tcase_add_test(tests, what_is_no_size_is_refused);
 	tcase_add_test(tests, a_choice_is_one_whole_word);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);

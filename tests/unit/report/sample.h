@@ -23,8 +23,7 @@
 static inline void sample_site(struct snapshot *snapshot, struct snapshot_frame frame,
 			       struct site_counters counters)
 {
-	struct snapshot_site site = {
-		.first_frame = snapshot->frame_count, .frame_count = 1, .counters = counters};
+	struct snapshot_site site = {.counters = counters};
 	ck_assert_ptr_null(snapshot_add_frame(snapshot, &frame));
 	ck_assert_ptr_null(snapshot_add_site(snapshot, &site));
 	struct total_counters *t = &snapshot->totals;
@@ -123,6 +122,8 @@ static inline void sample_around(struct snapshot *snapshot)
 		ck_assert_ptr_null(snapshot_add_probe(snapshot, &probes[i]));
 	for (size_t i = 0; i < 5; i++)
 		ck_assert_ptr_null(snapshot_add_blind_module(snapshot, &blind[i]));
+	struct snapshot_module module = {"/usr/bin/parser", "ab12cd34"};
+	ck_assert_ptr_null(snapshot_add_module(snapshot, &module));
 	for (uint64_t i = 0; i < 2; i++) {
 		struct snapshot_timeline_point point = {i << 20, 1000 * i, i};
 		ck_assert_ptr_null(snapshot_add_timeline_point(snapshot, &point));
@@ -145,11 +146,42 @@ static inline struct snapshot *sample_snapshot(void)
 	snapshot->pid = 4242;
 	snapshot->started_unix_ns = 1700000000123456789;
 	snapshot->duration_ns = 5678000000;
+	snapshot->depth = 64;
+	snapshot->machine =
+		(struct snapshot_machine){"host", "Linux 6.1.0", "x86_64", "tracealloc"};
 	snapshot->totals.peak_at_ns = 1234000000;
 	snapshot->totals.events = 8142;
-	snapshot->cost = (struct snapshot_cost){123400000, 456, 87600000, 12345678};
+	snapshot->cost = (struct snapshot_cost){.target_stopped_ns = 123400000,
+						.stops = 456,
+						.install_freeze_ns = 2500000,
+						.remove_freeze_ns = 1500000,
+						.tracer_cpu_ns = 87600000,
+						.tracer_rss_bytes = 12345678};
 	sample_sites(snapshot);
 	sample_around(snapshot);
+	ck_assert_ptr_null(snapshot_check(snapshot));
+	return snapshot;
+}
+
+/* A later session of the same program: a row grew, one shrank, one vanished, one is new. */
+static inline struct snapshot *sample_later(void)
+{
+	struct snapshot *snapshot;
+	ck_assert_ptr_null(snapshot_create(&snapshot));
+	sample_command(snapshot, (const char *[]){"./parser", "other.xml"}, 2);
+	snapshot->pid = 4343;
+	snapshot->started_unix_ns = 1700000100000000000;
+	snapshot->duration_ns = 1000000000;
+	sample_site(snapshot, sample_frame("/srv/p/src/parse.c", "src/parse.c", 414, "parse"),
+		    sample_counters(429875, 20, 10, 0));
+	sample_site(snapshot, sample_frame("/srv/p/src/parse.c", "src/parse.c", 77, "grow"),
+		    sample_counters(1000, 50, 10, 5));
+	sample_site(snapshot, sample_frame("/srv/p/src/table.c", "src/table.c", 9, "table_new"),
+		    sample_counters(64, 4000, 3000, 0));
+	sample_site(snapshot, sample_frame("/srv/p/src/new.c", "src/new.c", 3, "fresh"),
+		    sample_counters(10, 3, 3, 0));
+	for (size_t i = 0; i < snapshot->site_count; i++)
+		snapshot->sites[i].process = SNAPSHOT_NO_PROCESS;
 	ck_assert_ptr_null(snapshot_check(snapshot));
 	return snapshot;
 }

@@ -10,6 +10,9 @@ static void render(const struct snapshot *snapshot, struct query query,
 	table_deinit(&table);
 }
 
+static const struct query_filter sample_filters[] = {{true, FILTER_FILE, "src/*"},
+						     {false, FILTER_FUNCTION, "x\ny"}};
+
 static const struct {
 	const char *golden;
 	struct query query;
@@ -24,6 +27,23 @@ static const struct {
 	{"text-count-module.txt", {.show = QUERY_COUNT, .group_by = QUERY_MODULE, .top = 2}, {0}},
 	{"text-peak-quiet.txt", {.show = QUERY_PEAK, .top = 3}, {.body_only = true}},
 	{"text-count-quiet.txt", {.show = QUERY_COUNT, .top = 3}, {.body_only = true}},
+	{"text-lifetime-quiet.txt", {.show = QUERY_LIFETIME, .top = 3}, {.body_only = true}},
+	{"text-temporary-quiet.txt", {.show = QUERY_TEMPORARY, .top = 3}, {.body_only = true}},
+	{"text-process.txt", {.group_by = QUERY_PROCESS, .top = 3}, {0}},
+	{"text-filtered.txt",
+	 {.group_by = QUERY_FILE,
+	  .cumulative = true,
+	  .top = 3,
+	  .filters = sample_filters,
+	  .filter_count = 2,
+	  .all_frames = true},
+	 {0}},
+	{"text-traceback-quiet.txt",
+	 {.group_by = QUERY_TRACEBACK, .top = 5, .charge = QUERY_CHARGE_CALLEE},
+	 {.body_only = true}},
+	{"text-traceback-lifetime-quiet.txt",
+	 {.group_by = QUERY_TRACEBACK, .top = 1, .show = QUERY_LIFETIME},
+	 {.body_only = true}},
 };
 
 START_TEST(a_text_report_is_as_agreed)
@@ -48,6 +68,68 @@ START_TEST(a_hostile_target_cannot_reach_the_terminal)
 	}
 	ck_assert_ptr_null(strstr(buffer_text(&out), "\xe2\x80\xae"));
 	expect_golden("text-hostile.txt", &out);
+	snapshot_destroy(snapshot);
+}
+END_TEST
+
+static void render_difference(struct query query, bool quiet, const char *golden)
+{
+	struct snapshot *old = sample_snapshot(), *new = sample_later();
+	struct report_options options = {.body_only = quiet};
+	struct table table;
+	_cleanup_buffer_ struct buffer out = {0};
+	ck_assert_ptr_null(query_compare(old, new, &query, &table));
+	ck_assert_ptr_null(report_text(new, &table, &sample_source, &options, &out));
+	table_deinit(&table);
+	expect_golden(golden, &out);
+	snapshot_destroy(old);
+	snapshot_destroy(new);
+}
+
+START_TEST(a_difference_is_as_agreed)
+{
+	render_difference((struct query){.show = QUERY_CURRENT, .top = 10}, true,
+			  "text-diff-quiet.txt");
+	render_difference((struct query){.show = QUERY_TOTAL, .group_by = QUERY_FUNCTION, .top = 2},
+			  false, "text-diff-function.txt");
+	render_difference((struct query){.group_by = QUERY_TRACEBACK, .top = 3}, true,
+			  "text-diff-traceback-quiet.txt");
+}
+END_TEST
+
+START_TEST(a_hostile_target_cannot_reach_the_terminal_by_a_difference_or_traceback)
+{
+	struct snapshot *snapshot = sample_hostile();
+	struct query query = {.show = QUERY_CURRENT, .group_by = QUERY_TRACEBACK, .top = 10};
+	struct report_options options = {0};
+	struct table table;
+	_cleanup_buffer_ struct buffer out = {0};
+	ck_assert_ptr_null(query_compare(snapshot, snapshot, &query, &table));
+	ck_assert_ptr_null(report_text(snapshot, &table, &sample_source, &options, &out));
+	table_deinit(&table);
+	for (enum query_group by = QUERY_LINE; by <= QUERY_PROCESS; by++) {
+		query.group_by = by;
+		render(snapshot, query, options, &out);
+	}
+	for (size_t i = 0; i < out.count; i++) {
+		unsigned char c = (unsigned char)out.bytes[i];
+		ck_assert_msg(c == '\n' || c == '\t' || (c >= 0x20 && c != 0x7f), "byte %02x", c);
+	}
+	ck_assert_ptr_null(strstr(buffer_text(&out), "\xe2\x80\xae"));
+	snapshot_destroy(snapshot);
+}
+END_TEST
+
+START_TEST(several_snapshots_say_that_they_are_several)
+{
+	struct snapshot *snapshot = sample_snapshot();
+	snapshot->part_count = 3;
+	_cleanup_buffer_ struct buffer out = {0};
+	render(snapshot, (struct query){.show = QUERY_PEAK, .top = 1}, (struct report_options){0},
+	       &out);
+	render(snapshot, (struct query){.show = QUERY_CURRENT, .top = 1},
+	       (struct report_options){0}, &out);
+	expect_golden("text-merged.txt", &out);
 	snapshot_destroy(snapshot);
 }
 END_TEST
@@ -130,6 +212,10 @@ int main(void)
 	tcase_set_timeout(cases, 60);
 	tcase_add_loop_test(cases, a_text_report_is_as_agreed, 0, sizeof texts / sizeof *texts);
 	tcase_add_test(cases, a_hostile_target_cannot_reach_the_terminal);
+	tcase_add_test(cases, a_difference_is_as_agreed);
+	tcase_add_test(cases,
+		       a_hostile_target_cannot_reach_the_terminal_by_a_difference_or_traceback);
+	tcase_add_test(cases, several_snapshots_say_that_they_are_several);
 	tcase_add_test(cases, an_empty_snapshot_makes_an_empty_table);
 	tcase_add_loop_test(cases, the_body_is_what_pythons_own_tracemalloc_prints, 0, 3);
 	suite_add_tcase(suite, cases);

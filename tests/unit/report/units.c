@@ -48,6 +48,62 @@ START_TEST(sizes_read_as_the_documentation_of_tracemalloc_shows_them)
 }
 END_TEST
 
+/* Python's answer to an expression of its tracemalloc, t. */
+static void ask_python(const char *expression, char want[64])
+{
+	char command[256];
+	snprintf(command, sizeof command, "python3 -c 'import tracemalloc as t; print(%s)'",
+		 expression);
+	FILE *pipe = popen(command, "r");
+	ck_assert_ptr_nonnull(pipe);
+	ck_assert_ptr_nonnull(fgets(want, 64, pipe));
+	pclose(pipe);
+	want[strcspn(want, "\n")] = 0;
+}
+
+START_TEST(changes_and_means_read_as_pythons_tracemalloc_writes_them)
+{
+	if (system("command -v python3 >/dev/null") != 0)
+		return;
+	for (size_t i = 0; i + 1 < sizeof sizes / sizeof *sizes; i++) {
+		/* Up and down from the size before; the mean of a third. */
+		uint64_t old = sizes[i ? i - 1 : 0], new = sizes[i];
+		char expression[128], want[64];
+		_cleanup_buffer_ struct buffer up = {0}, down = {0}, mean = {0};
+		snprintf(expression, sizeof expression, "t._format_size(%llu - %llu, True)",
+			 (unsigned long long)new, (unsigned long long)old);
+		ask_python(expression, want);
+		units_size_change(&up, old, new);
+		ck_assert_str_eq(buffer_text(&up), want);
+		snprintf(expression, sizeof expression, "t._format_size(%llu - %llu, True)",
+			 (unsigned long long)old, (unsigned long long)new);
+		ask_python(expression, want);
+		units_size_change(&down, new, old);
+		ck_assert_str_eq(buffer_text(&down), new == old ? "+0 B" : want);
+		snprintf(expression, sizeof expression, "t._format_size(%llu / 3, False)",
+			 (unsigned long long)new);
+		ask_python(expression, want);
+		units_mean_size(&mean, (double)new / 3);
+		ck_assert_str_eq(buffer_text(&mean), want);
+	}
+}
+END_TEST
+
+START_TEST(mean_durations_go_down_to_nanoseconds)
+{
+	_cleanup_buffer_ struct buffer got = {0};
+	static const uint64_t sums_ns[] = {0, 999, 1000, 999999, 1000000, 3000000000};
+	for (size_t i = 0; i < sizeof sums_ns / sizeof *sums_ns; i++) {
+		units_mean_duration(&got, sums_ns[i], 1);
+		buffer_char(&got, '|');
+	}
+	units_mean_duration(&got, 5, 0);
+	buffer_char(&got, '|');
+	units_mean_duration(&got, 10, 4);
+	ck_assert_str_eq(buffer_text(&got), "0 ns|999 ns|1.0 us|1000.0 us|1.0 ms|3.000 s|-|2 ns");
+}
+END_TEST
+
 START_TEST(durations_counts_and_kib_read_well)
 {
 	_cleanup_buffer_ struct buffer got = {0};
@@ -73,6 +129,8 @@ int main(void)
 	tcase_set_timeout(cases, 60);
 	tcase_add_test(cases, sizes_read_as_pythons_tracemalloc_writes_them);
 	tcase_add_test(cases, sizes_read_as_the_documentation_of_tracemalloc_shows_them);
+	tcase_add_test(cases, changes_and_means_read_as_pythons_tracemalloc_writes_them);
+	tcase_add_test(cases, mean_durations_go_down_to_nanoseconds);
 	tcase_add_test(cases, durations_counts_and_kib_read_well);
 	suite_add_tcase(suite, cases);
 	SRunner *runner = srunner_create(suite);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include "snapshot/charge.h"
+
 #include <check.h>
 #include <string.h>
-
-#include "snapshot/query.h"
 
 /* Frames that must never be charged while a plain one with a line stands above them. */
 static const struct snapshot_frame wrappers[] = {
@@ -99,10 +99,19 @@ static const struct snapshot_frame caller = {.function = "main",
 
 static size_t charged(const struct snapshot_frame *frames, size_t count, struct query query)
 {
+	static uint32_t stack[] = {0, 1, 2, 3};
 	struct snapshot snapshot = {.frames = (struct snapshot_frame *)frames,
-				    .frame_count = count};
+				    .frame_count = count,
+				    .stacks = stack,
+				    .stack_count = count};
+	ck_assert_uint_le(count, sizeof stack / sizeof *stack);
 	struct snapshot_site site = {.frame_count = count};
-	return query_charged_frame(&snapshot, &site, &query);
+	_cleanup_charge_ struct charge charge;
+	ck_assert_ptr_null(charge_init(&charge, &snapshot, &query));
+	size_t result = charge_frame(&charge, &site);
+	/* What is known by now says the same. */
+	ck_assert_uint_eq(charge_frame(&charge, &site), result);
+	return result;
 }
 
 START_TEST(allocator_functions_and_their_wrappers_are_skipped)

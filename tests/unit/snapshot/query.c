@@ -22,8 +22,7 @@ static void teardown(void)
 static void add(struct snapshot_frame frame, uint64_t bytes, uint64_t blocks)
 {
 	struct snapshot_site site = {
-		.first_frame = snapshot->frame_count,
-		.frame_count = 1,
+		.process = SNAPSHOT_NO_PROCESS,
 		.counters = {.current_bytes = bytes,
 			     .current_blocks = blocks,
 			     .ended_bytes = bytes,

@@ -66,11 +66,9 @@ START_TEST(nothing_is_done_after_a_first_failure)
 }
 END_TEST
 
-static void add_site(struct snapshot *snapshot, size_t first, size_t count,
-		     struct site_counters counters)
+static void add_site(struct snapshot *snapshot, struct site_counters counters)
 {
-	struct snapshot_site site = {
-		.first_frame = first, .frame_count = count, .counters = counters};
+	struct snapshot_site site = {.process = SNAPSHOT_NO_PROCESS, .counters = counters};
 	ck_assert_ptr_null(snapshot_add_site(snapshot, &site));
 }
 
@@ -92,7 +90,7 @@ START_TEST(the_check_sees_sums_that_do_not_add_up)
 				    .released_blocks = 2,
 				    .peak_bytes = 30,
 				    .peak_blocks = 3};
-	add_site(snapshot, 0, 0, one);
+	add_site(snapshot, one);
 	expect_refused(snapshot);
 	snapshot->totals = (struct total_counters){.current_bytes = 10,
 						   .current_blocks = 1,
@@ -115,18 +113,106 @@ END_TEST
 START_TEST(the_check_sees_frames_that_lie_outside)
 {
 	struct snapshot *snapshot = fresh();
-	struct snapshot_frame frame = {.line = 1};
-	for (int i = 0; i < 3; i++)
+	for (uint32_t i = 0; i < 3; i++) {
+		struct snapshot_frame frame = {.line = i};
 		ck_assert_ptr_null(snapshot_add_frame(snapshot, &frame));
-	add_site(snapshot, 1, 2, (struct site_counters){0});
+	}
+	add_site(snapshot, (struct site_counters){0});
 	ck_assert_ptr_null(snapshot_check(snapshot));
-	snapshot->sites[0].first_frame = 2;
+	snapshot->sites[0].first_frame = 1;
 	expect_refused(snapshot);
 	snapshot->sites[0].first_frame = SIZE_MAX;
 	expect_refused(snapshot);
 	snapshot->sites[0].first_frame = 0;
 	snapshot->sites[0].frame_count = SIZE_MAX;
 	expect_refused(snapshot);
+	snapshot->sites[0].frame_count = 3;
+	snapshot->stacks[2] = 3;
+	expect_refused(snapshot);
+	snapshot_destroy(snapshot);
+}
+END_TEST
+
+START_TEST(the_check_sees_processes_that_are_not_there)
+{
+	struct snapshot *snapshot = fresh();
+	struct snapshot_process process = {.pid = 1};
+	add_site(snapshot, (struct site_counters){0});
+	ck_assert_ptr_null(snapshot_check(snapshot));
+	snapshot->sites[0].process = 0;
+	expect_refused(snapshot);
+	ck_assert_ptr_null(snapshot_add_process(snapshot, &process));
+	ck_assert_ptr_null(snapshot_check(snapshot));
+	snapshot->processes[0].tree = 1;
+	expect_refused(snapshot);
+	snapshot_destroy(snapshot);
+}
+END_TEST
+
+/* Frame i of n different ones, that differ in one member each. */
+static struct snapshot_frame nth_frame(uint32_t i)
+{
+	static const char *const names[] = {"a", "b", "c", "d", "e"};
+	return (struct snapshot_frame){.file = names[i % 5],
+				       .label = names[i / 5 % 5],
+				       .function = names[i / 25 % 5],
+				       .linkage = names[i / 125 % 5],
+				       .module = names[i / 625 % 5],
+				       .line = i / 3125 % 2,
+				       .inlined = i / 6250 % 2,
+				       .offset = i / 12500};
+}
+
+START_TEST(equal_frames_are_kept_once_and_stacks_name_them_in_order)
+{
+	enum { COUNT = 20000, FRAMES = 3 };
+	struct snapshot *snapshot = fresh();
+	for (uint32_t i = 0; i < 2 * COUNT; i += FRAMES) {
+		for (uint32_t k = i; k < i + FRAMES; k++) {
+			struct snapshot_frame frame = nth_frame(k % COUNT);
+			ck_assert_ptr_null(snapshot_add_frame(snapshot, &frame));
+		}
+		add_site(snapshot, (struct site_counters){0});
+	}
+	ck_assert_uint_eq(snapshot->frame_count, COUNT);
+	size_t wrong = 0;
+	for (size_t i = 0; i < snapshot->site_count; i++) {
+		const struct snapshot_site *site = &snapshot->sites[i];
+		ck_assert_uint_eq(site->frame_count, FRAMES);
+		for (size_t k = 0; k < FRAMES; k++) {
+			struct snapshot_frame want = nth_frame((uint32_t)(i * FRAMES + k) % COUNT);
+			const struct snapshot_frame *got = snapshot_site_frame(snapshot, site, k);
+			wrong += got->file != want.file || got->label != want.label ||
+				 got->function != want.function || got->linkage != want.linkage ||
+				 got->module != want.module || got->line != want.line ||
+				 got->inlined != want.inlined || got->offset != want.offset;
+		}
+	}
+	ck_assert_uint_eq(wrong, 0);
+	snapshot_destroy(snapshot);
+}
+END_TEST
+
+START_TEST(source_lines_are_found_by_file_and_line_unless_their_texts_differ)
+{
+	static const struct snapshot_source_line lines[] = {
+		{"b.c", "b two", 2},   {"a.c", "a nine", 9},  {"a.c", "a ten", 10},
+		{"b.c", "b two", 2},   {"b.c", "b three", 3}, {"b.c", "b other three", 3},
+		{"a.c", "a first", 1},
+	};
+	struct snapshot *snapshot = fresh();
+	ck_assert_ptr_null(snapshot_source_text(snapshot, "a.c", 1));
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+		ck_assert_ptr_null(snapshot_add_source_line(snapshot, &lines[i]));
+	snapshot_sort_source(snapshot);
+	ck_assert_str_eq(snapshot_source_text(snapshot, "a.c", 1), "a first");
+	ck_assert_str_eq(snapshot_source_text(snapshot, "a.c", 9), "a nine");
+	ck_assert_str_eq(snapshot_source_text(snapshot, "a.c", 10), "a ten");
+	ck_assert_str_eq(snapshot_source_text(snapshot, "b.c", 2), "b two");
+	ck_assert_ptr_null(snapshot_source_text(snapshot, "b.c", 3));
+	ck_assert_ptr_null(snapshot_source_text(snapshot, "b.c", 4));
+	ck_assert_ptr_null(snapshot_source_text(snapshot, "c.c", 1));
+	ck_assert_uint_eq(snapshot->source_line_count, 4);
 	snapshot_destroy(snapshot);
 }
 END_TEST
@@ -165,6 +251,9 @@ int main(void)
 	tcase_add_test(cases, nothing_is_done_after_a_first_failure);
 	tcase_add_test(cases, the_check_sees_sums_that_do_not_add_up);
 	tcase_add_test(cases, the_check_sees_frames_that_lie_outside);
+	tcase_add_test(cases, the_check_sees_processes_that_are_not_there);
+	tcase_add_test(cases, equal_frames_are_kept_once_and_stacks_name_them_in_order);
+	tcase_add_test(cases, source_lines_are_found_by_file_and_line_unless_their_texts_differ);
 	tcase_add_test(cases, everything_appended_is_there_in_order);
 	suite_add_tcase(suite, cases);
 	SRunner *runner = srunner_create(suite);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/command.h"
+
+#include <unistd.h>
+
+#include "cli/output.h"
+#include "cli/presentation.h"
+#include "cli/saved.h"
+
+struct error *command_diff(const struct options *options)
+{
+	_cleanup_output_ struct output output;
+	_cleanup_snapshot_ struct snapshot *old = NULL, *new = NULL;
+	struct error *err = output_open("report", options->report_path, STDOUT_FILENO, &output);
+	if (!err)
+		err = saved_read(options->paths[0], &old);
+	if (!err)
+		err = saved_read(options->paths[1], &new);
+	if (err)
+		return err;
+	struct query query = options->query;
+	bool runs = old->origin == SNAPSHOT_RUN && new->origin == SNAPSHOT_RUN;
+	if (!options->show_given)
+		query.show = runs ? QUERY_PEAK : QUERY_CURRENT;
+	return presentation_write_diff(options, &query, old, new, &output);
+}

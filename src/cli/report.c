@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/command.h"
+
+#include <unistd.h>
+
+#include "cli/output.h"
+#include "cli/presentation.h"
+#include "cli/saved.h"
+
+/* As the session would have shown it: a run at its peak, an attach at its end. */
+static struct query query_of(const struct options *options, const struct snapshot *snapshot)
+{
+	struct query query = options->query;
+	if (!options->show_given)
+		query.show = snapshot->origin == SNAPSHOT_RUN ? QUERY_PEAK : QUERY_CURRENT;
+	return query;
+}
+
+struct error *command_report(const struct options *options)
+{
+	_cleanup_output_ struct output output;
+	_cleanup_snapshot_ struct snapshot *snapshot = NULL;
+	struct error *err = output_open("report", options->report_path, STDOUT_FILENO, &output);
+	if (!err)
+		err = saved_read_all(options->paths, options->path_count, &snapshot);
+	if (err)
+		return err;
+	struct query query = query_of(options, snapshot);
+	return presentation_write(options, &query, snapshot, PRESENTATION_SAVED, &output);
+}

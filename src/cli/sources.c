@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/sources.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "image/image.h"
+#include "snapshot/charge.h"
+
+enum { LINE_MAX_BYTES = 4096, TEXT_MAX_BYTES = 16 << 20 };
+
+/* A line that a frame stands on; charged: by the caller or the callee rule. */
+struct place {
+	const char *file;
+	uint32_t line;
+	bool charged;
+};
+
+static void destroy_sourcesp(struct image_sources **sources)
+{
+	image_sources_destroy(*sources);
+}
+
+static struct error *note_charged(const struct snapshot *snapshot, enum query_charge rule,
+				  struct place *places)
+{
+	struct query query = {.charge = rule};
+	_cleanup_charge_ struct charge charge;
+	struct error *err = charge_init(&charge, snapshot, &query);
+	if (err)
+		return err;
+	for (size_t i = 0; i < snapshot->site_count; i++) {
+		const struct snapshot_site *site = &snapshot->sites[i];
+		size_t charged = charge_frame(&charge, site);
+		if (charged != SIZE_MAX)
+			places[snapshot->stacks[site->first_frame + charged]].charged = true;
+	}
+	return NULL;
+}
+
+/* Charged ones first; then by file, so that each file is read once. */
+static int compare_places(const void *left, const void *right)
+{
+	const struct place *a = left, *b = right;
+	if (a->charged != b->charged)
+		return a->charged ? -1 : 1;
+	int order = a->file == b->file ? 0 : strcmp(a->file, b->file);
+	return order ? order : (a->line > b->line) - (a->line < b->line);
+}
+
+static struct error *keep_place(struct snapshot *snapshot, const struct place *place,
+				struct image_sources *sources, size_t *room_bytes)
+{
+	const char *text = image_sources_line(sources, place->file, place->line);
+	size_t bytes = text ? strlen(text) + 1 : 0;
+	if (!text || bytes > LINE_MAX_BYTES || bytes > *room_bytes)
+		return NULL;
+	*room_bytes -= bytes;
+	struct error *err = NULL;
+	struct snapshot_source_line line = {
+		.file = place->file,
+		.text = snapshot_string(snapshot, text, &err),
+		.line = place->line,
+	};
+	return err ? err : snapshot_add_source_line(snapshot, &line);
+}
+
+static struct error *keep_places(struct snapshot *snapshot, const struct place *places,
+				 size_t count)
+{
+	__attribute__((__cleanup__(destroy_sourcesp))) struct image_sources *sources = NULL;
+	size_t room_bytes = TEXT_MAX_BYTES;
+	struct error *err = image_sources_create(&sources);
+	for (size_t i = 0; !err && i < count; i++)
+		if (i == 0 || compare_places(&places[i - 1], &places[i]) != 0)
+			err = keep_place(snapshot, &places[i], sources, &room_bytes);
+	if (!err)
+		snapshot_sort_source(snapshot);
+	return err;
+}
+
+struct error *sources_keep(struct snapshot *snapshot)
+{
+	_cleanup_free_ struct place *places = calloc(snapshot->frame_count + 1, sizeof *places);
+	if (!places)
+		return error_no_memory();
+	struct error *err = note_charged(snapshot, QUERY_CHARGE_CALLER, places);
+	if (!err)
+		err = note_charged(snapshot, QUERY_CHARGE_CALLEE, places);
+	if (err)
+		return err;
+	size_t count = 0;
+	for (size_t i = 0; i < snapshot->frame_count; i++) {
+		const struct snapshot_frame *frame = &snapshot->frames[i];
+		if (frame->file && frame->line)
+			places[count++] =
+				(struct place){frame->file, frame->line, places[i].charged};
+	}
+	if (count)
+		qsort(places, count, sizeof *places, compare_places);
+	return keep_places(snapshot, places, count);
+}

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "snapshot/decoder.h"
+#include "snapshot/frames.h"
+
+static uint32_t get_u32(struct record *record)
+{
+	record->next += 4;
+	return (uint32_t)decoder_load(record->next - 4, 4);
+}
+
+static uint64_t get_u64(struct record *record)
+{
+	record->next += 8;
+	return decoder_load(record->next - 8, 8);
+}
+
+static const char *get_string(struct record *record)
+{
+	uint32_t number = get_u32(record);
+	if (number > record->decoder->string_count)
+		record->decoder->bad_string = true;
+	else if (number)
+		return record->decoder->strings[number - 1];
+	return NULL;
+}
+
+/* Record i of a section. */
+static struct record record_at(struct decoder *decoder, enum layout_section section, size_t i)
+{
+	const struct section *from = &decoder->sections[section];
+	return (struct record){.decoder = decoder, .next = from->records + i * from->record_bytes};
+}
+
+static size_t records_of(const struct decoder *decoder, enum layout_section section)
+{
+	return decoder->sections[section].count;
+}
+
+static struct error *read_strings(struct decoder *decoder)
+{
+	const struct section *section = &decoder->sections[LAYOUT_STRINGS];
+	const char *next = (const char *)section->records, *end = next + section->count;
+	if (section->count && end[-1])
+		return decoder_damaged("its strings have no end");
+	size_t capacity = 0;
+	while (next < end) {
+		struct error *err = NULL;
+		if (!array_reserve(&decoder->strings, &capacity, decoder->string_count + 1,
+				   sizeof *decoder->strings))
+			return error_no_memory();
+		const char *kept = snapshot_string(decoder->snapshot, next, &err);
+		if (err)
+			return err;
+		decoder->strings[decoder->string_count++] = kept;
+		next += strlen(next) + 1;
+	}
+	return NULL;
+}
+
+static void get_totals(struct record *record, struct total_counters *t)
+{
+	t->current_bytes = get_u64(record);
+	t->current_blocks = get_u64(record);
+	t->peak_bytes = get_u64(record);
+	t->peak_blocks = get_u64(record);
+	t->peak_at_ns = get_u64(record);
+	t->total_bytes = get_u64(record);
+	t->total_blocks = get_u64(record);
+	t->released_bytes = get_u64(record);
+	t->released_blocks = get_u64(record);
+	t->ended_bytes = get_u64(record);
+	t->ended_blocks = get_u64(record);
+	t->temporary_blocks = get_u64(record);
+	t->failed_calls = get_u64(record);
+	t->unknown_releases = get_u64(record);
+	t->inherited_releases = get_u64(record);
+	t->null_releases = get_u64(record);
+	t->implied_releases = get_u64(record);
+	t->events = get_u64(record);
+}
+
+static void get_counters(struct record *record, struct site_counters *c)
+{
+	c->current_bytes = get_u64(record);
+	c->current_blocks = get_u64(record);
+	c->total_bytes = get_u64(record);
+	c->total_blocks = get_u64(record);
+	c->released_bytes = get_u64(record);
+	c->released_blocks = get_u64(record);
+	c->ended_bytes = get_u64(record);
+	c->ended_blocks = get_u64(record);
+	c->peak_bytes = get_u64(record);
+	c->peak_blocks = get_u64(record);
+	c->largest_bytes = get_u64(record);
+	c->temporary_blocks = get_u64(record);
+	c->lifetime_ns = get_u64(record);
+	c->failed_calls = get_u64(record);
+}
+
+static struct error *read_session(struct decoder *decoder)
+{
+	struct snapshot *s = decoder->snapshot;
+	struct record record = record_at(decoder, LAYOUT_SESSION, 0);
+	uint32_t origin = get_u32(&record);
+	s->pid = get_u32(&record);
+	s->depth = get_u32(&record);
+	s->part_count = get_u32(&record);
+	s->started_unix_ns = (int64_t)get_u64(&record);
+	s->duration_ns = get_u64(&record);
+	get_totals(&record, &s->totals);
+	s->lost_events = get_u64(&record);
+	s->truncated_stacks = get_u64(&record);
+	s->incomplete_stacks = get_u64(&record);
+	s->cost.target_stopped_ns = get_u64(&record);
+	s->cost.stops = get_u64(&record);
+	s->cost.install_freeze_ns = get_u64(&record);
+	s->cost.remove_freeze_ns = get_u64(&record);
+	s->cost.tracer_cpu_ns = get_u64(&record);
+	s->cost.tracer_rss_bytes = get_u64(&record);
+	s->machine.host = get_string(&record);
+	s->machine.system = get_string(&record);
+	s->machine.architecture = get_string(&record);
+	s->machine.producer = get_string(&record);
+	if (origin > SNAPSHOT_ATTACH || !s->part_count)
+		return decoder_damaged("its session");
+	s->origin = (enum snapshot_origin)origin;
+	return NULL;
+}
+
+static struct error *read_command(struct decoder *decoder)
+{
+	struct snapshot *snapshot = decoder->snapshot;
+	size_t count = records_of(decoder, LAYOUT_COMMAND);
+	snapshot->command = calloc(count + 1, sizeof *snapshot->command);
+	if (!snapshot->command)
+		return error_no_memory();
+	for (size_t i = 0; i < count; i++) {
+		struct record record = record_at(decoder, LAYOUT_COMMAND, i);
+		snapshot->command[i] = get_string(&record);
+		if (!snapshot->command[i])
+			return decoder_damaged("its command");
+		snapshot->command_count++;
+	}
+	return NULL;
+}
+
+static struct error *read_processes(struct decoder *decoder)
+{
+	for (size_t i = 0; i < records_of(decoder, LAYOUT_PROCESSES); i++) {
+		struct record record = record_at(decoder, LAYOUT_PROCESSES, i);
+		struct snapshot_process process = {0};
+		process.pid = get_u32(&record);
+		process.parent = get_u32(&record);
+		process.tree = get_u32(&record);
+		process.command = get_string(&record);
+		process.engine = get_string(&record);
+		process.exit_status = (int32_t)get_u32(&record);
+		process.signal = (int32_t)get_u32(&record);
+		uint32_t flags = get_u32(&record);
+		process.exited = flags & LAYOUT_PROCESS_EXITED;
+		process.signalled = flags & LAYOUT_PROCESS_SIGNALLED;
+		struct error *err = snapshot_add_process(decoder->snapshot, &process);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static struct error *read_probes(struct decoder *decoder)
+{
+	for (size_t i = 0; i < records_of(decoder, LAYOUT_PROBES); i++) {
+		struct record record = record_at(decoder, LAYOUT_PROBES, i);
+		struct snapshot_probe probe = {0};
+		probe.pid = get_u32(&record);
+		probe.function = get_string(&record);
+		probe.module = get_string(&record);
+		probe.kind = get_string(&record);
+		probe.reason = get_string(&record);
+		struct error *err = snapshot_add_probe(decoder->snapshot, &probe);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static struct error *read_modules(struct decoder *decoder)
+{
+	for (size_t i = 0; i < records_of(decoder, LAYOUT_MODULES); i++) {
+		struct record record = record_at(decoder, LAYOUT_MODULES, i);
+		struct snapshot_module module = {0};
+		module.path = get_string(&record);
+		module.build_id = get_string(&record);
+		struct error *err = snapshot_add_module(decoder->snapshot, &module);
+		if (err)
+			return err;
+	}
+	for (size_t i = 0; i < records_of(decoder, LAYOUT_BLIND_MODULES); i++) {
+		struct record record = record_at(decoder, LAYOUT_BLIND_MODULES, i);
+		struct snapshot_blind_module blind = {0};
+		blind.module = get_string(&record);
+		blind.build_id = get_string(&record);
+		blind.sites = get_u64(&record);
+		struct error *err = snapshot_add_blind_module(decoder->snapshot, &blind);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static struct error *read_frames(struct decoder *decoder)
+{
+	for (size_t i = 0; i < records_of(decoder, LAYOUT_FRAMES); i++) {
+		struct record record = record_at(decoder, LAYOUT_FRAMES, i);
+		struct snapshot_frame frame = {0};
+		uint32_t index;
+		frame.file = get_string(&record);
+		frame.label = get_string(&record);
+		frame.function = get_string(&record);
+		frame.linkage = get_string(&record);
+		frame.module = get_string(&record);
+		frame.line = get_u32(&record);
+		frame.offset = get_u64(&record);
+		frame.inlined = get_u32(&record) & LAYOUT_FRAME_INLINED;
+		struct error *err = frames_intern(decoder->snapshot, &frame, &index);
+		if (err)
+			return err;
+		if (index != i)
+			return decoder_damaged("a frame stands twice");
+	}
+	return NULL;
+}
+
+static struct error *read_stacks(struct decoder *decoder)
+{
+	struct snapshot *snapshot = decoder->snapshot;
+	size_t count = records_of(decoder, LAYOUT_STACKS);
+	if (!array_reserve(&snapshot->stacks, &snapshot->stack_capacity, count,
+			   sizeof *snapshot->stacks))
+		return error_no_memory();
+	for (size_t i = 0; i < count; i++) {
+		struct record record = record_at(decoder, LAYOUT_STACKS, i);
+		snapshot->stacks[i] = get_u32(&record);
+	}
+	snapshot->stack_count = count;
+	return NULL;
+}
+
+/* Each site's stack follows that of the site before it; snapshot_check sees what lies outside. */
+static struct error *read_sites(struct decoder *decoder)
+{
+	struct snapshot *snapshot = decoder->snapshot;
+	size_t count = records_of(decoder, LAYOUT_SITES), first = 0;
+	if (!array_reserve(&snapshot->sites, &snapshot->site_capacity, count,
+			   sizeof *snapshot->sites))
+		return error_no_memory();
+	for (size_t i = 0; i < count; i++) {
+		struct record record = record_at(decoder, LAYOUT_SITES, i);
+		struct snapshot_site *site = &snapshot->sites[i];
+		*site = (struct snapshot_site){.first_frame = first};
+		site->frame_count = get_u32(&record);
+		site->process = get_u32(&record);
+		site->truncated = get_u32(&record) & LAYOUT_SITE_TRUNCATED;
+		get_counters(&record, &site->counters);
+		first += site->frame_count;
+	}
+	snapshot->site_count = count;
+	return first == snapshot->stack_count ? NULL : decoder_damaged("its stacks");
+}
+
+static struct error *read_timeline(struct decoder *decoder)
+{
+	for (size_t i = 0; i < records_of(decoder, LAYOUT_TIMELINE); i++) {
+		struct record record = record_at(decoder, LAYOUT_TIMELINE, i);
+		struct snapshot_timeline_point point = {0};
+		point.time_ns = get_u64(&record);
+		point.current_bytes = get_u64(&record);
+		point.current_blocks = get_u64(&record);
+		struct error *err = snapshot_add_timeline_point(decoder->snapshot, &point);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static struct error *read_source(struct decoder *decoder)
+{
+	for (size_t i = 0; i < records_of(decoder, LAYOUT_SOURCE); i++) {
+		struct record record = record_at(decoder, LAYOUT_SOURCE, i);
+		struct snapshot_source_line line = {0};
+		line.file = get_string(&record);
+		line.text = get_string(&record);
+		line.line = get_u32(&record);
+		if (!line.file || !line.text)
+			return decoder_damaged("its source text");
+		struct error *err = snapshot_add_source_line(decoder->snapshot, &line);
+		if (err)
+			return err;
+	}
+	snapshot_sort_source(decoder->snapshot);
+	return NULL;
+}
+
+struct error *decoder_read_tables(struct decoder *decoder)
+{
+	static struct error *(*const readers[])(struct decoder * decoder) = {
+		read_strings, read_session, read_command, read_processes, read_probes, read_modules,
+		read_frames,  read_stacks,  read_sites,	  read_timeline,  read_source,
+	};
+	for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
+		struct error *err = readers[i](decoder);
+		if (err)
+			return err;
+	}
+	return NULL;
+}

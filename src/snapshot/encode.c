@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "base/map.h"
+#include "snapshot/body.h"
+#include "snapshot/layout.h"
+#include "snapshot/strings.h"
+
+/*
+ * Strings are numbered from 1 in the order in which they are first met: `kept` makes equal ones the
+ * same, `numbers` finds the number by the address. They are written first, so everything else waits
+ * in `rest`.
+ */
+struct encoder {
+	const struct snapshot *snapshot;
+	struct snapshot_strings kept;
+	struct map numbers;
+	struct buffer strings;
+	struct buffer rest;
+	bool failed;
+};
+
+static void encoder_deinit(struct encoder *encoder)
+{
+	strings_deinit(&encoder->kept);
+	map_deinit(&encoder->numbers);
+	buffer_deinit(&encoder->strings);
+	buffer_deinit(&encoder->rest);
+}
+
+static void put_bytes(struct buffer *out, uint64_t value, size_t count)
+{
+	uint8_t bytes[8];
+	for (size_t i = 0; i < count; i++)
+		bytes[i] = (uint8_t)(value >> 8 * i);
+	buffer_append(out, bytes, count);
+}
+
+static void put_u32(struct encoder *encoder, uint32_t value)
+{
+	put_bytes(&encoder->rest, value, 4);
+}
+
+static void put_u64(struct encoder *encoder, uint64_t value)
+{
+	put_bytes(&encoder->rest, value, 8);
+}
+
+/* The number of a string that is not NULL, 0 without memory. */
+static uint32_t number_of(struct encoder *encoder, const char *string)
+{
+	const char *kept = strings_intern(&encoder->kept, string);
+	uint64_t key = (uintptr_t)kept;
+	uintptr_t number = kept ? (uintptr_t)map_get(&encoder->numbers, key) : 0;
+	if (kept && !number) {
+		number = encoder->numbers.count + 1;
+		buffer_append(&encoder->strings, kept, strlen(kept) + 1);
+		if (number > UINT32_MAX || !map_put(&encoder->numbers, key, (void *)number))
+			number = 0;
+	}
+	encoder->failed |= !number;
+	return (uint32_t)number;
+}
+
+static void put_string(struct encoder *encoder, const char *string)
+{
+	put_u32(encoder, string ? number_of(encoder, string) : 0);
+}
+
+static void begin_section(struct buffer *out, enum layout_section section, uint64_t count)
+{
+	buffer_append(out, layout_rows[section].tag, LAYOUT_SECTION_TAG_BYTES);
+	put_bytes(out, layout_rows[section].record_bytes, 4);
+	put_bytes(out, count, 8);
+}
+
+static void put_totals(struct encoder *encoder, const struct total_counters *t)
+{
+	put_u64(encoder, t->current_bytes);
+	put_u64(encoder, t->current_blocks);
+	put_u64(encoder, t->peak_bytes);
+	put_u64(encoder, t->peak_blocks);
+	put_u64(encoder, t->peak_at_ns);
+	put_u64(encoder, t->total_bytes);
+	put_u64(encoder, t->total_blocks);
+	put_u64(encoder, t->released_bytes);
+	put_u64(encoder, t->released_blocks);
+	put_u64(encoder, t->ended_bytes);
+	put_u64(encoder, t->ended_blocks);
+	put_u64(encoder, t->temporary_blocks);
+	put_u64(encoder, t->failed_calls);
+	put_u64(encoder, t->unknown_releases);
+	put_u64(encoder, t->inherited_releases);
+	put_u64(encoder, t->null_releases);
+	put_u64(encoder, t->implied_releases);
+	put_u64(encoder, t->events);
+}
+
+static void put_counters(struct encoder *encoder, const struct site_counters *c)
+{
+	put_u64(encoder, c->current_bytes);
+	put_u64(encoder, c->current_blocks);
+	put_u64(encoder, c->total_bytes);
+	put_u64(encoder, c->total_blocks);
+	put_u64(encoder, c->released_bytes);
+	put_u64(encoder, c->released_blocks);
+	put_u64(encoder, c->ended_bytes);
+	put_u64(encoder, c->ended_blocks);
+	put_u64(encoder, c->peak_bytes);
+	put_u64(encoder, c->peak_blocks);
+	put_u64(encoder, c->largest_bytes);
+	put_u64(encoder, c->temporary_blocks);
+	put_u64(encoder, c->lifetime_ns);
+	put_u64(encoder, c->failed_calls);
+}
+
+static void put_session(struct encoder *encoder)
+{
+	const struct snapshot *s = encoder->snapshot;
+	begin_section(&encoder->rest, LAYOUT_SESSION, 1);
+	put_u32(encoder, s->origin);
+	put_u32(encoder, s->pid);
+	put_u32(encoder, s->depth);
+	put_u32(encoder, s->part_count);
+	put_u64(encoder, (uint64_t)s->started_unix_ns);
+	put_u64(encoder, s->duration_ns);
+	put_totals(encoder, &s->totals);
+	put_u64(encoder, s->lost_events);
+	put_u64(encoder, s->truncated_stacks);
+	put_u64(encoder, s->incomplete_stacks);
+	put_u64(encoder, s->cost.target_stopped_ns);
+	put_u64(encoder, s->cost.stops);
+	put_u64(encoder, s->cost.install_freeze_ns);
+	put_u64(encoder, s->cost.remove_freeze_ns);
+	put_u64(encoder, s->cost.tracer_cpu_ns);
+	put_u64(encoder, s->cost.tracer_rss_bytes);
+	put_string(encoder, s->machine.host);
+	put_string(encoder, s->machine.system);
+	put_string(encoder, s->machine.architecture);
+	put_string(encoder, s->machine.producer);
+}
+
+static void put_command(struct encoder *encoder)
+{
+	begin_section(&encoder->rest, LAYOUT_COMMAND, encoder->snapshot->command_count);
+	for (size_t i = 0; i < encoder->snapshot->command_count; i++)
+		put_string(encoder, encoder->snapshot->command[i]);
+}
+
+static void put_processes(struct encoder *encoder)
+{
+	begin_section(&encoder->rest, LAYOUT_PROCESSES, encoder->snapshot->process_count);
+	for (size_t i = 0; i < encoder->snapshot->process_count; i++) {
+		const struct snapshot_process *one = &encoder->snapshot->processes[i];
+		put_u32(encoder, one->pid);
+		put_u32(encoder, one->parent);
+		put_u32(encoder, one->tree);
+		put_string(encoder, one->command);
+		put_string(encoder, one->engine);
+		put_u32(encoder, (uint32_t)one->exit_status);
+		put_u32(encoder, (uint32_t)one->signal);
+		put_u32(encoder, (one->exited ? LAYOUT_PROCESS_EXITED : 0u) |
+					 (one->signalled ? LAYOUT_PROCESS_SIGNALLED : 0u));
+	}
+}
+
+static void put_probes(struct encoder *encoder)
+{
+	begin_section(&encoder->rest, LAYOUT_PROBES, encoder->snapshot->probe_count);
+	for (size_t i = 0; i < encoder->snapshot->probe_count; i++) {
+		const struct snapshot_probe *probe = &encoder->snapshot->probes[i];
+		put_u32(encoder, probe->pid);
+		put_string(encoder, probe->function);
+		put_string(encoder, probe->module);
+		put_string(encoder, probe->kind);
+		put_string(encoder, probe->reason);
+	}
+}
+
+static void put_modules(struct encoder *encoder)
+{
+	begin_section(&encoder->rest, LAYOUT_MODULES, encoder->snapshot->module_count);
+	for (size_t i = 0; i < encoder->snapshot->module_count; i++) {
+		put_string(encoder, encoder->snapshot->modules[i].path);
+		put_string(encoder, encoder->snapshot->modules[i].build_id);
+	}
+	begin_section(&encoder->rest, LAYOUT_BLIND_MODULES, encoder->snapshot->blind_module_count);
+	for (size_t i = 0; i < encoder->snapshot->blind_module_count; i++) {
+		put_string(encoder, encoder->snapshot->blind_modules[i].module);
+		put_string(encoder, encoder->snapshot->blind_modules[i].build_id);
+		put_u64(encoder, encoder->snapshot->blind_modules[i].sites);
+	}
+}
+
+static void put_frames(struct encoder *encoder)
+{
+	begin_section(&encoder->rest, LAYOUT_FRAMES, encoder->snapshot->frame_count);
+	for (size_t i = 0; i < encoder->snapshot->frame_count; i++) {
+		const struct snapshot_frame *frame = &encoder->snapshot->frames[i];
+		put_string(encoder, frame->file);
+		put_string(encoder, frame->label);
+		put_string(encoder, frame->function);
+		put_string(encoder, frame->linkage);
+		put_string(encoder, frame->module);
+		put_u32(encoder, frame->line);
+		put_u64(encoder, frame->offset);
+		put_u32(encoder, frame->inlined ? LAYOUT_FRAME_INLINED : 0);
+	}
+}
+
+static void put_sites(struct encoder *encoder)
+{
+	const struct snapshot *snapshot = encoder->snapshot;
+	begin_section(&encoder->rest, LAYOUT_STACKS, snapshot->stack_count);
+	for (size_t i = 0; i < snapshot->stack_count; i++)
+		put_u32(encoder, snapshot->stacks[i]);
+	begin_section(&encoder->rest, LAYOUT_SITES, snapshot->site_count);
+	for (size_t i = 0; i < snapshot->site_count; i++) {
+		const struct snapshot_site *site = &snapshot->sites[i];
+		put_u32(encoder, (uint32_t)site->frame_count);
+		put_u32(encoder, site->process);
+		put_u32(encoder, site->truncated ? LAYOUT_SITE_TRUNCATED : 0);
+		put_counters(encoder, &site->counters);
+	}
+}
+
+static void put_timeline(struct encoder *encoder)
+{
+	begin_section(&encoder->rest, LAYOUT_TIMELINE, encoder->snapshot->timeline_count);
+	for (size_t i = 0; i < encoder->snapshot->timeline_count; i++) {
+		put_u64(encoder, encoder->snapshot->timeline[i].time_ns);
+		put_u64(encoder, encoder->snapshot->timeline[i].current_bytes);
+		put_u64(encoder, encoder->snapshot->timeline[i].current_blocks);
+	}
+}
+
+static void put_source(struct encoder *encoder)
+{
+	begin_section(&encoder->rest, LAYOUT_SOURCE, encoder->snapshot->source_line_count);
+	for (size_t i = 0; i < encoder->snapshot->source_line_count; i++) {
+		put_string(encoder, encoder->snapshot->source_lines[i].file);
+		put_string(encoder, encoder->snapshot->source_lines[i].text);
+		put_u32(encoder, encoder->snapshot->source_lines[i].line);
+	}
+}
+
+struct error *body_encode(const struct snapshot *snapshot, struct buffer *out)
+{
+	__attribute__((cleanup(encoder_deinit))) struct encoder encoder = {.snapshot = snapshot};
+	put_session(&encoder);
+	put_command(&encoder);
+	put_processes(&encoder);
+	put_probes(&encoder);
+	put_modules(&encoder);
+	put_frames(&encoder);
+	put_sites(&encoder);
+	put_timeline(&encoder);
+	put_source(&encoder);
+	begin_section(out, LAYOUT_STRINGS, encoder.strings.count);
+	buffer_append(out, encoder.strings.bytes, encoder.strings.count);
+	buffer_append(out, encoder.rest.bytes, encoder.rest.count);
+	bool failed = encoder.failed || buffer_failed(&encoder.strings) ||
+		      buffer_failed(&encoder.rest) || buffer_failed(out);
+	return failed ? error_no_memory() : NULL;
+}

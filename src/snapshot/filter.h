@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which sites pass the filters of a query.
+ *
+ * Owns: what each filter said of each frame, kept while a question is answered. Private to this
+ * folder.
+ */
+#ifndef SNAPSHOT_FILTER_H
+#define SNAPSHOT_FILTER_H
+
+#include "snapshot/query.h"
+
+/* answers[filter * snapshot->frame_count + frame]: not asked yet, no, yes. */
+struct filter {
+	const struct snapshot *snapshot;
+	const struct query *query;
+	uint8_t *answers; /* NULL where there are no filters */
+};
+
+/* Snapshot and query must outlive it. Errors: no memory. */
+struct error *filter_init(struct filter *filter, const struct snapshot *snapshot,
+			  const struct query *query);
+void filter_deinit(struct filter *filter);
+
+/* Whether a site passes; charged is its charged frame as charge_frame gives it. Errors: no memory.
+ */
+struct error *filter_passes(struct filter *filter, const struct snapshot_site *site, size_t charged,
+			    bool *ret);
+
+#define _cleanup_filter_ __attribute__((__cleanup__(filter_deinit)))
+
+#endif

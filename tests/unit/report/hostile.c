@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Saved snapshots that were tampered with under right checksums: whatever is accepted can be asked
+ * everything, in every form, and nothing of it reaches the terminal.
+ */
+#include "snapshot/body.h"
+#include "snapshot/merge.h"
+#include "unit/report/sample.h"
+
+static uint64_t next(uint64_t *state, uint64_t limit)
+{
+	*state = *state * 6364136223846793005u + 1442695040888963407u;
+	return (*state >> 33) % limit;
+}
+
+static void mutate(struct buffer *body, uint64_t *state)
+{
+	static const uint8_t values[] = {0, 1, 2, 0x1b, 0x7f, 0x80, 0x9b, 0xff};
+	for (uint64_t left = next(state, 4) + 1; left > 0; left--)
+		body->bytes[next(state, body->count)] =
+			(char)(next(state, 2) ? values[next(state, sizeof values)]
+					      : (uint8_t)next(state, 256));
+}
+
+static void expect_harmless(const struct buffer *text)
+{
+	for (size_t i = 0; i < text->count; i++) {
+		unsigned char c = (unsigned char)text->bytes[i];
+		ck_assert_msg(c == '\n' || c == '\t' || (c >= 0x20 && c != 0x7f), "byte %02x", c);
+	}
+}
+
+static void ask(const struct snapshot *old, const struct snapshot *new, struct query query)
+{
+	struct report_options options = {.all_blind_modules = true};
+	struct table table;
+	_cleanup_buffer_ struct buffer text = {0}, json = {0};
+	ck_assert_ptr_null(old ? query_compare(old, new, &query, &table)
+			       : query_run(new, &query, &table));
+	ck_assert_ptr_null(report_text(new, &table, &sample_source, &options, &text));
+	ck_assert_ptr_null(report_json(new, &table, &sample_source, &options, &json));
+	expect_harmless(&text);
+	expect_harmless(&json);
+	table_deinit(&table);
+}
+
+static void ask_everything(const struct snapshot *old, const struct snapshot *new)
+{
+	static const struct query_filter filters[] = {{true, FILTER_FILE, "*"},
+						      {true, FILTER_MODULE, "*x*"},
+						      {false, FILTER_LINE, "*:4?4"}};
+	for (enum query_group by = QUERY_LINE; by <= QUERY_PROCESS; by++) {
+		for (enum query_show show = QUERY_PEAK; show <= QUERY_LIFETIME; show++)
+			ask(NULL, new, (struct query){.show = show, .group_by = by, .top = 4});
+		ask(old, new, (struct query){.show = QUERY_TOTAL, .group_by = by, .top = 9});
+		ask(NULL, new,
+		    (struct query){.show = QUERY_TOTAL,
+				   .group_by = by,
+				   .cumulative = by < QUERY_TRACEBACK,
+				   .filters = filters,
+				   .filter_count = 3,
+				   .all_frames = true,
+				   .top = 9});
+	}
+}
+
+START_TEST(whatever_is_accepted_can_be_asked_everything)
+{
+	enum { ROUNDS = 1500 };
+	struct snapshot *original = sample_snapshot();
+	_cleanup_buffer_ struct buffer body = {0};
+	ck_assert_ptr_null(body_encode(original, &body));
+	uint64_t state = 1;
+	size_t accepted = 0;
+	for (int round = 0; round < ROUNDS; round++) {
+		_cleanup_buffer_ struct buffer changed = {0};
+		struct snapshot *snapshot = NULL, *merged = NULL;
+		buffer_append(&changed, body.bytes, body.count);
+		mutate(&changed, &state);
+		struct error *err =
+			body_decode((const uint8_t *)changed.bytes, changed.count, &snapshot);
+		if (err) {
+			error_free(err);
+			continue;
+		}
+		accepted++;
+		const struct snapshot *parts[] = {snapshot, original, snapshot};
+		ck_assert_ptr_null(merge_snapshots(parts, 3, &merged));
+		ask_everything(original, snapshot);
+		ask_everything(snapshot, merged);
+		snapshot_destroy(snapshot);
+		snapshot_destroy(merged);
+	}
+	ck_assert_uint_gt(accepted, ROUNDS / 10);
+	snapshot_destroy(original);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("hostile");
+	TCase *cases = tcase_create("hostile");
+	tcase_set_timeout(cases, 240);
+	tcase_add_test(cases, whatever_is_accepted_can_be_asked_everything);
+	suite_add_tcase(suite, cases);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
