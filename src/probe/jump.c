@@ -392,10 +392,11 @@ struct error *jumps_write(struct jumps *jumps)
 	return first;
 }
 
+/* What was written last, creations, goes first: see the order in which a family is planned. */
 struct error *jumps_remove(struct jumps *jumps)
 {
 	struct error *first = NULL;
-	for (size_t i = 0; i < jumps->count; i++) {
+	for (size_t i = jumps->count; i-- > 0;) {
 		struct jump *jump = &jumps->items[i];
 		if (jump->state != JUMP_WRITTEN)
 			continue;

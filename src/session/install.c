@@ -173,8 +173,6 @@ static struct error *write_when_clear(struct session *session, struct session_sp
 		if (!err && !blocked) {
 			err = jumps_remove_leftovers(space->jumps);
 			if (!err)
-				err = place_make_way(space);
-			if (!err)
 				err = jumps_write(space->jumps);
 		}
 		stop_go_on(session);
@@ -211,7 +209,13 @@ struct error *install_update(struct session *session, struct session_space *spac
 		err = jumps_publish(space->jumps, space->modules.unwind, space->modules.count);
 	if (err || !space->plan_count)
 		return err;
-	err = install(session, space, at_hand);
+	/*
+	 * A breakpoint is deadly if we are killed: the linker's goes at once, not only when the
+	 * jump that is to replace it is ready.
+	 */
+	err = place_make_way(space);
+	if (!err)
+		err = install(session, space, at_hand);
 	if (!err)
 		return place_plans_written(space);
 	_cleanup_error_ struct error *reason = err;

@@ -239,8 +239,13 @@ static struct error *on_trap(struct session *session, struct target_thread *thre
 	uint64_t region = capture_region(thread->process->space, &state->bounds, registers->rsp);
 	struct probe_hit hit;
 	struct error *err = probe_on_trap(space->probes, thread, &state->probe, region, &hit);
-	if (!err && hit.kind == PROBE_HIT_NONE)
-		return on_signal(session, thread, SIGTRAP);
+	if (!err && hit.kind == PROBE_HIT_NONE) {
+		target_addr site = {registers->rip - 1};
+		if (!jumps_has(space->jumps, site) || !target_hit_int3(thread))
+			return on_signal(session, thread, SIGTRAP);
+		/* Hit when a breakpoint stood where a jump is (to be) now. */
+		target_set_pc(thread, site.v);
+	}
 	if (!err) {
 		repair(session, thread);
 		err = act_on_hit(session, thread, state, &hit);

@@ -88,6 +88,12 @@ static struct probe_request request_of(const struct module *module, enum probe_p
 				      .text_end = module->end};
 }
 
+/*
+ * Releases first, creations last: threads may run meanwhile, and a block whose creation was seen
+ * must have its release seen.
+ */
+static const enum allocator_role order[] = {ALLOCATOR_RELEASE, ALLOCATOR_RESIZE, ALLOCATOR_CREATE};
+
 /* ---- breakpoints */
 
 /* Its end is of interest: how sigaction(2) and the like are followed is in target/sigtrap.h. */
@@ -166,15 +172,9 @@ static struct error *announce_family(struct session_space *space, const struct m
 	return NULL;
 }
 
-/*
- * Releases first, creations last: threads run meanwhile, and a block whose creation was seen must
- * have its release seen.
- */
 static struct error *break_family(struct session_space *space, const struct module *module,
 				  const struct allocator_family *family, const char *reason)
 {
-	static const enum allocator_role order[] = {ALLOCATOR_RELEASE, ALLOCATOR_RESIZE,
-						    ALLOCATOR_CREATE};
 	struct error *err = watch_signals(space);
 	if (!err)
 		err = announce_family(space, module, family);
@@ -197,31 +197,38 @@ static struct error *note_plan(struct session_space *space, const struct module 
 	return NULL;
 }
 
+static struct error *plan_function(struct session_space *space, const struct module *module,
+				   const struct allocator_function *function)
+{
+	target_addr entry;
+	bool found;
+	struct error *err = find_entry(module, function->name, &entry, &found);
+	if (!err && !found)
+		return NULL;
+	struct probe_request request = request_of(module, PROBE_ALLOCATOR, function, entry);
+	if (!err)
+		err = jumps_plan(space->jumps, &request);
+	if (!err || error_kind_of(err) == ERROR_NO_MEMORY)
+		return err;
+	struct error *named = error_new(ERROR_UNSUPPORTED, "no jump in %s: %s", function->name,
+					error_message(err));
+	error_free(err);
+	return named;
+}
+
 /* One function that cannot be jumped from would count apart from those that call it. */
 static struct error *plan_family(struct session_space *space, const struct module *module,
 				 const struct allocator_family *family)
 {
-	for (size_t i = 0; i < family->function_count; i++) {
-		const struct allocator_function *function = &family->functions[i];
-		target_addr entry;
-		bool found;
-		struct error *err = find_entry(module, function->name, &entry, &found);
-		if (!err && !found)
-			continue;
-		struct probe_request request = request_of(module, PROBE_ALLOCATOR, function, entry);
-		if (!err)
-			err = jumps_plan(space->jumps, &request);
-		if (err && error_kind_of(err) != ERROR_NO_MEMORY) {
-			struct error *whole = error_new(ERROR_UNSUPPORTED, "no jump in %s: %s",
-							function->name, error_message(err));
-			jumps_withdraw(space->jumps, module->start, module->end);
-			error_free(err);
-			return whole;
-		}
-		if (err)
-			return err;
-	}
-	return note_plan(space, module, family);
+	struct error *err = NULL;
+	for (size_t o = 0; !err && o < sizeof order / sizeof order[0]; o++)
+		for (size_t i = 0; !err && i < family->function_count; i++)
+			if (family->functions[i].role == order[o])
+				err = plan_function(space, module, &family->functions[i]);
+	if (!err)
+		return note_plan(space, module, family);
+	jumps_withdraw(space->jumps, module->start, module->end);
+	return err;
 }
 
 static struct error *refuse_family(struct session_space *space, const struct module *module,

@@ -184,6 +184,22 @@ static struct error *place_frame(struct remote *remote, const struct remote_stop
 	return err ? err : write_frame(remote, &frame);
 }
 
+/*
+ * A stop whose status was taken and is still to be looked at must be found as it was told: after a
+ * call there is another, and what came with it (the pid of a child) is lost.
+ */
+static struct error *check_nothing_waits(const struct target *target,
+					 const struct target_thread *thread)
+{
+	bool waits = thread->parked_status != 0;
+	for (size_t i = target->arrived_first; i < target->arrived_count; i++)
+		waits |= target->arrived[i].tid == thread->tid;
+	return waits ? error_new(ERROR_UNSUPPORTED,
+				 "thread %d has stopped for a reason not looked at yet",
+				 thread->tid)
+		     : NULL;
+}
+
 static struct error *prepare(struct remote *remote)
 {
 	struct target_thread *thread = remote->thread;
@@ -246,8 +262,12 @@ struct error *remote_begin(struct target *target, struct target_thread *thread, 
 {
 	bool listening = thread->state == TARGET_THREAD_LISTENING;
 	*ret = (struct remote){0};
-	struct remote remote = {.target = target, .thread = thread};
-	struct error *err = listening ? rouse(target, thread) : NULL;
+	struct remote remote = {.target = target, .thread = thread, .listening = listening};
+	struct error *err = check_nothing_waits(target, thread);
+	if (err)
+		return err;
+	if (listening)
+		err = rouse(target, thread);
 	if (!err)
 		err = prepare(&remote);
 	if (err) {
@@ -322,8 +342,11 @@ void remote_end(struct remote *remote)
 		restore_registers(remote);
 	error_free(target_write(thread->process->space, remote->frame, remote->covered,
 				remote->covered_count));
-	ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL);
 	thread->registers_valid = false;
+	if (remote->listening)
+		let_listen(thread);
+	else
+		ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL);
 	free(remote->covered);
 	*remote = (struct remote){0};
 }

@@ -35,7 +35,8 @@ struct remote {
 	target_addr scratch; /* between the signal frame and the thread's red zone */
 	uint8_t *covered;
 	size_t covered_count;
-	int signal; /* it was about to be delivered and is to be made pending again */
+	int signal;	/* it was about to be delivered and is to be made pending again */
+	bool listening; /* it is to go back to PTRACE_LISTEN */
 	bool borrowed;
 	bool ends_early; /* the call it is in would show EINTR, and is made again */
 };
@@ -55,8 +56,9 @@ int remote_suitability(struct target_thread *thread);
  * inside of a call (an EVENT) is first let run to the end of that call.
  *
  * Errors: ERROR_UNSUPPORTED with the reason (seccomp, no room below its stack, a shadow stack, no
- * instruction to use): nothing was changed, another thread or a later moment may do. ERROR_GONE if
- * the thread died; its end is still reported by target_next.
+ * instruction to use, a stop that target_next has still to tell of): nothing was changed, another
+ * thread or a later moment may do. ERROR_GONE if the thread died; its end is still reported by
+ * target_next.
  */
 struct error *remote_begin(struct target *target, struct target_thread *thread, struct remote *ret);
 
@@ -75,10 +77,11 @@ target_addr remote_scratch(const struct remote *remote);
 
 /*
  * Gives the thread back, in a ptrace-stop, with registers, mask and stack as they were: to be
- * resumed with target_resume(..., 0), whatever it had stopped with. A stop (PTRACE_INTERRUPT) is
- * under way by then, which target_next handles: on it the kernel restarts the call that the thread
- * was in, and a thread in a group-stop comes back into it. Idempotent; a thread that died is no
- * error.
+ * resumed with target_resume(..., 0) or target_go_on, whatever it had stopped with. A stop
+ * (PTRACE_INTERRUPT) is under way by then, which target_next handles: on it the kernel restarts the
+ * call that the thread was in, and a thread in a group-stop comes back into it. Only one that was
+ * LISTENING is resumed here, and found in that state again by target_next. Idempotent; a thread
+ * that died is no error.
  */
 void remote_end(struct remote *remote);
 

@@ -136,27 +136,34 @@ static void add(struct rig_records *records, const struct rig_record *record)
 	records->items[records->count++] = *record;
 }
 
-static bool read_ring(struct rig *rig, uint32_t area, int level, struct rig_records *records)
+static void move_tail(struct agent_ring *ring, uint64_t tail)
 {
+	__atomic_store_n(&ring->tail, tail, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&ring->waiting, __ATOMIC_SEQ_CST))
+		syscall(SYS_futex, &ring->tail, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+static void read_ring(struct rig *rig, uint32_t area, int level, struct rig_records *records)
+{
+	enum { MOVE_EVERY_WORDS = 4096 };
 	struct agent_ring *ring = &rig_area(rig, area)->rings[level];
 	uint64_t capacity = level == 0 ? AGENT_RING_WORDS : AGENT_INNER_RING_WORDS;
 	uint64_t head = __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE);
 	struct cursor cursor = {rig_words(rig, area, level), capacity - 1, ring->tail, head};
 	struct pending pending = {0};
-	bool any = cursor.at != head;
 	if (head - ring->tail > capacity)
 		ck_abort_msg("more than %lu words in a ring", capacity);
 	while (cursor.at != head) {
 		struct rig_record record = {.area = area, .level = level};
 		if (read_one(&cursor, definitions(area, level), &pending, &record))
 			add(records, &record);
+		if (cursor.at - ring->tail >= MOVE_EVERY_WORDS)
+			move_tail(ring, cursor.at);
 	}
 	if (pending.time || pending.wide)
 		ck_abort_msg("a prefix has no record");
-	__atomic_store_n(&ring->tail, head, __ATOMIC_SEQ_CST);
-	if (any && __atomic_load_n(&ring->waiting, __ATOMIC_SEQ_CST))
-		syscall(SYS_futex, &ring->tail, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
-	return any;
+	if (ring->tail != head)
+		move_tail(ring, head);
 }
 
 void rig_read(struct rig *rig, struct rig_records *records)

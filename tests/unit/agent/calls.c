@@ -123,6 +123,12 @@ static void *block(uint64_t address)
 	return (void *)(uintptr_t)address;
 }
 
+static void tear_down(struct calls *calls)
+{
+	rig_destroy(&calls->rig);
+	free(calls->records.items);
+}
+
 /* What is read must be these records, in this order. */
 static void expect(struct calls *calls, const enum ring_kind *kinds, size_t count)
 {
@@ -165,6 +171,7 @@ START_TEST(a_creation_has_its_size_address_and_stack)
 		ck_assert_uint_eq(record(&calls, i)->size_bytes, i ? 99 : 1234);
 		expect_my_stack(record(&calls, i));
 	}
+	tear_down(&calls);
 }
 END_TEST
 
@@ -177,6 +184,7 @@ START_TEST(a_refused_creation_has_its_size_and_no_address)
 	EXPECT(&calls, RING_FAILED);
 	ck_assert_uint_eq(record(&calls, 0)->size_bytes, 1ul << 50);
 	expect_my_stack(record(&calls, 0));
+	tear_down(&calls);
 }
 END_TEST
 
@@ -192,6 +200,7 @@ START_TEST(sizes_are_whole_up_to_the_largest)
 	rig_read(&calls.rig, &calls.records);
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
 		ck_assert_uint_eq(record(&calls, i)->size_bytes, sizes[i]);
+	tear_down(&calls);
 }
 END_TEST
 
@@ -208,6 +217,7 @@ START_TEST(a_size_is_multiplied_by_its_count_and_saturates)
 	ck_assert_uint_eq(record(&calls, 0)->size_bytes, 1200);
 	ck_assert_uint_eq(record(&calls, 1)->size_bytes, UINT64_MAX);
 	ck_assert_uint_eq(record(&calls, 2)->size_bytes, UINT64_MAX);
+	tear_down(&calls);
 }
 END_TEST
 
@@ -225,6 +235,7 @@ START_TEST(a_stored_address_is_read_where_the_call_succeeded)
 	ck_assert_uint_eq(record(&calls, 0)->address, 0x5000);
 	ck_assert_uint_eq(record(&calls, 0)->size_bytes, 321);
 	ck_assert_uint_eq(record(&calls, 1)->size_bytes, 654);
+	tear_down(&calls);
 }
 END_TEST
 
@@ -239,6 +250,7 @@ START_TEST(a_release_has_its_address_whatever_it_is)
 	ck_assert_uint_eq(record(&calls, 0)->address, 0x7f0000001000);
 	ck_assert_uint_eq(record(&calls, 1)->address, 0);
 	ck_assert_uint_eq(record(&calls, 2)->address, (1ul << 47) - 1);
+	tear_down(&calls);
 }
 END_TEST
 
@@ -259,6 +271,7 @@ START_TEST(a_release_from_the_allocators_own_module_has_its_stack)
 	ck_assert_uint_eq(record(&calls, 0)->address, 0x1000);
 	ck_assert_uint_eq(record(&calls, 0)->size_bytes, 0);
 	expect_my_stack(record(&calls, 0));
+	tear_down(&calls);
 }
 END_TEST
 
@@ -274,6 +287,7 @@ START_TEST(a_resize_begins_and_ends)
 	ck_assert_uint_eq(record(&calls, 1)->new_address, 0x2000);
 	ck_assert_uint_eq(record(&calls, 1)->size_bytes, 55);
 	expect_my_stack(record(&calls, 1));
+	tear_down(&calls);
 }
 END_TEST
 
@@ -288,6 +302,7 @@ START_TEST(a_resize_of_nothing_is_a_creation)
 	EXPECT(&calls, RING_CREATE, RING_FAILED);
 	ck_assert_uint_eq(record(&calls, 0)->address, 0x2000);
 	ck_assert_uint_eq(record(&calls, 1)->size_bytes, 66);
+	tear_down(&calls);
 }
 END_TEST
 
@@ -302,6 +317,7 @@ START_TEST(a_resize_that_gives_nothing_was_refused_or_a_release)
 	ck_assert_uint_eq(record(&calls, 1)->new_address, 0);
 	ck_assert_uint_eq(record(&calls, 1)->size_bytes, 55);
 	ck_assert_uint_eq(record(&calls, 3)->address, 0x3000);
+	tear_down(&calls);
 }
 END_TEST
 
@@ -328,6 +344,7 @@ START_TEST(calls_inside_calls_are_not_seen)
 	EXPECT(&calls, RING_CREATE, RING_CREATE, RING_RELEASE, RING_RESIZE_BEGIN, RING_RESIZE_END);
 	calls.create(1);
 	EXPECT(&calls, RING_CREATE);
+	tear_down(&calls);
 }
 END_TEST
 
@@ -374,6 +391,7 @@ static void leave_a_resize(bool bounds, int frames)
 	ck_assert_uint_eq(rig_count(&calls.records, RING_RESIZE_BEGIN), 1);
 	ck_assert_uint_eq(rig_count(&calls.records, RING_RESIZE_END), 1);
 	ck_assert_uint_eq(rig_count(&calls.records, RING_CREATE), 1);
+	tear_down(&calls);
 }
 
 START_TEST(a_call_that_was_left_does_not_hide_others)
@@ -407,6 +425,7 @@ START_TEST(an_agent_that_is_off_records_nothing)
 	EXPECT_NOTHING(&calls);
 	ck_assert_uint_eq(calls.rig.shared->lost, 0);
 	ck_assert_int_eq(rig_my_area(&calls.rig), -1);
+	tear_down(&calls);
 }
 END_TEST
 
@@ -422,6 +441,7 @@ START_TEST(an_agent_that_gave_up_counts)
 	ck_assert_ptr_eq(calls.resize(block(0x1000), 10), next_result);
 	ck_assert_uint_eq(calls.rig.shared->lost, 5);
 	EXPECT_NOTHING(&calls);
+	tear_down(&calls);
 }
 END_TEST
 

@@ -153,6 +153,17 @@ static bool has_avx(void)
 	return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_AVX) && (c & bit_OSXSAVE);
 }
 
+/*
+ * All but the header that tells which parts are in use: a part that holds zeroes may go out of use
+ * whenever another thread runs (Intel SDM volume 1, 13.6), and reads as zeroes either way.
+ */
+static bool same_state(const uint8_t *a, const uint8_t *b)
+{
+	enum { HEADER = 512, HEADER_END = 576 };
+	return memcmp(a, b, HEADER) == 0 &&
+	       memcmp(a + HEADER_END, b + HEADER_END, POISON_VECTOR_BYTES - HEADER_END) == 0;
+}
+
 static void check_vectors(struct rig *rig, const struct rig_function *function)
 {
 	static _Alignas(64) uint8_t before[POISON_VECTOR_BYTES], after[POISON_VECTOR_BYTES];
@@ -166,7 +177,7 @@ static void check_vectors(struct rig *rig, const struct rig_function *function)
 		memset(before, 0, sizeof before);
 		memset(after, 0, sizeof after);
 		poison_vectors(stub, next_random(&state) >> 20, 100, values, before, after);
-		if (memcmp(before, after, sizeof before) != 0)
+		if (!same_state(before, after))
 			ck_abort_msg("a vector or x87 register has changed");
 		if (i % DRAIN_EVERY == 0)
 			rig_forget(rig, &records);

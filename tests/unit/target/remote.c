@@ -354,7 +354,6 @@ START_TEST(a_thread_in_a_group_stop_serves_and_stays_stopped)
 		ck_assert_int_eq(traced.thread->state, TARGET_THREAD_STOPPED);
 		ck_assert(is_mapped(child.pid, map_page(&remote)));
 		remote_end(&remote);
-		ok(target_resume(&traced.target, traced.thread, 0));
 		expect_group_stop(&traced);
 	}
 	ck_assert_uint_eq(vigil->rounds, rounds);
@@ -589,13 +588,13 @@ END_TEST
 START_TEST(a_call_that_ends_the_process_ends_the_wait)
 {
 	vigil = new_vigil();
-	_cleanup_child_ struct child child = start_child(watch_in_a_second_thread);
+	_cleanup_child_ struct child child = start_child(_i ? watch_in_a_second_thread : watch);
 	struct traced traced;
 	struct target_event event;
 	int64_t result;
 	const uint64_t status[6] = {17};
 	wait_until(vigil_passed(vigil, 0));
-	wait_until(sleeps_in(child.pid) == SYS_pause);
+	wait_until(!_i || sleeps_in(child.pid) == SYS_pause);
 	attach(&traced, child.pid, child.pid);
 	interrupt(traced.thread);
 	struct remote remote;
@@ -609,6 +608,33 @@ START_TEST(a_call_that_ends_the_process_ends_the_wait)
 	ck_assert_int_eq(event.exit_status, 17);
 	child.pid = 0;
 	traced_deinit(&traced);
+}
+END_TEST
+
+START_TEST(a_stop_that_was_not_looked_at_yet_is_left_alone)
+{
+	_cleanup_child_ struct child child = start_vigil_with_a_handler();
+	_cleanup_traced_ struct traced traced;
+	struct remote remote;
+	struct target_event event;
+	attach(&traced, child.pid, child.pid);
+	/* As the wait loop keeps a status that it took along with others. */
+	struct target_arrival *arrival = calloc(1, sizeof *arrival);
+	send_value(child.pid, SIGUSR1, 12);
+	*arrival = (struct target_arrival){child.pid, next_stop(traced.thread) << 8 | 0x7f};
+	traced.target.arrived = arrival;
+	traced.target.arrived_count = traced.target.arrived_capacity = 1;
+	traced.thread->state = TARGET_THREAD_STOPPED;
+	check_fails(remote_begin(&traced.target, traced.thread, &remote), ERROR_UNSUPPORTED);
+	ok(target_next(&traced.target, &event));
+	ck_assert_int_eq(event.kind, TARGET_EVENT_SIGNAL);
+	ok(remote_begin(&traced.target, event.thread, &remote));
+	remote_end(&remote);
+	go_on(&traced);
+	ck_assert_int_eq(next_stop(traced.thread), SIGUSR1);
+	ok(target_resume(&traced.target, traced.thread, SIGUSR1));
+	wait_until(received[0] == 1);
+	ck_assert_int_eq(received[1], 12);
 }
 END_TEST
 
@@ -635,7 +661,8 @@ int main(int argc, char **argv)
 	tcase_add_loop_test(tests, a_program_serves_before_its_first_instruction, 0,
 			    (int)(sizeof programs / sizeof *programs));
 	tcase_add_loop_test(tests, the_end_of_a_borrowed_thread_is_reported, 0, 2);
-	tcase_add_test(tests, a_call_that_ends_the_process_ends_the_wait);
+	tcase_add_loop_test(tests, a_call_that_ends_the_process_ends_the_wait, 0, 2);
+	tcase_add_test(tests, a_stop_that_was_not_looked_at_yet_is_left_alone);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
