@@ -52,6 +52,8 @@ struct error *command_perform(const struct options *options, char *const envp[],
 		return command_report(options);
 	case OPTIONS_DIFF:
 		return command_diff(options);
+	case OPTIONS_DOCTOR:
+		return command_doctor(options);
 	case OPTIONS_HELP:
 		return print_help(options->help_topic);
 	case OPTIONS_VERSION:

@@ -30,6 +30,7 @@ struct error *command_run(const struct options *options, char *const envp[], str
 struct error *command_attach(const struct options *options);
 struct error *command_report(const struct options *options);
 struct error *command_diff(const struct options *options);
+struct error *command_doctor(const struct options *options);
 
 /* The log that --quiet and --verbose ask for. */
 struct log command_log(const struct options *options);

@@ -158,15 +158,17 @@ static struct error *parse_run(struct options *options, struct arguments *argume
 	return NULL;
 }
 
-static struct error *parse_attach(struct options *options, struct arguments *arguments)
+/* The one argument of attach and doctor. */
+static struct error *parse_pid(struct options *options, struct arguments *arguments,
+			       const char *command)
 {
 	char *text, *more;
 	struct error *err = parse_options(options, arguments, &text);
 	if (err || ended(options))
 		return err;
 	if (!text)
-		return error_new(ERROR_USAGE,
-				 "no process id given: tracealloc attach [OPTIONS] PID");
+		return error_new(ERROR_USAGE, "no process id given: tracealloc %s [OPTIONS] PID",
+				 command);
 	uint64_t pid;
 	if (!parse_number(text, 1, INT_MAX, &pid))
 		return error_new(ERROR_USAGE,
@@ -179,9 +181,15 @@ static struct error *parse_attach(struct options *options, struct arguments *arg
 		return error_new(ERROR_USAGE, "unexpected argument '%s': give one process id",
 				 more);
 	options->pid = (pid_t)pid;
-	if (!options->show_given)
-		options->query.show = QUERY_CURRENT;
 	return NULL;
+}
+
+static struct error *parse_attach(struct options *options, struct arguments *arguments)
+{
+	struct error *err = parse_pid(options, arguments, "attach");
+	if (!err && !options->show_given)
+		options->query.show = QUERY_CURRENT;
+	return err;
 }
 
 /* Options and any number of operands, in any order. */
@@ -306,6 +314,8 @@ struct error *command_line_parse(struct options *options, int argc, char **argv)
 		err = parse_run(options, &arguments);
 	else if (command == OPTIONS_ATTACH)
 		err = parse_attach(options, &arguments);
+	else if (command == OPTIONS_DOCTOR)
+		err = parse_pid(options, &arguments, "doctor");
 	else if (command == OPTIONS_REPORT)
 		err = parse_report(options, &arguments);
 	else

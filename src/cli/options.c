@@ -227,6 +227,14 @@ static struct error *set_verbose(struct options *options, const struct options_r
 	return NULL;
 }
 
+static struct error *set_clean(struct options *options, const struct options_row *row,
+			       const char *value)
+{
+	(void)row, (void)value;
+	options->clean = true;
+	return NULL;
+}
+
 static struct error *set_help(struct options *options, const struct options_row *row,
 			      const char *value)
 {
@@ -247,7 +255,8 @@ static struct error *set_version(struct options *options, const struct options_r
 enum {
 	TRACED = OPTIONS_RUN | OPTIONS_ATTACH,
 	ASKED = TRACED | OPTIONS_REPORT | OPTIONS_DIFF,
-	ALL = ASKED | OPTIONS_HELP,
+	EVERY = ASKED | OPTIONS_DOCTOR,
+	ALL = EVERY | OPTIONS_HELP,
 };
 
 /* The order of the words in `value` is that of the enumerators they choose. */
@@ -262,6 +271,8 @@ static const struct options_row rows[] = {
 	 "stop tracing after that time, detach, report", set_for},
 	{0, "pin", NULL, NULL, TRACED, OPTIONS_TRACING,
 	 "target and tracer share one CPU (cheaper stops)", set_pin},
+	{0, "clean", NULL, NULL, OPTIONS_DOCTOR, OPTIONS_TRACING,
+	 "remove the jumps that a tracealloc which was killed has left", set_clean},
 	{'n', "top", "N", "a number from 1 to 1000000000", ASKED, OPTIONS_ANSWER,
 	 "show the N biggest rows (default 10)", set_top},
 	{'g', "group-by", "line|file|function|module|traceback|process", NULL, ASKED,
@@ -295,7 +306,7 @@ static const struct options_row rows[] = {
 	 set_format},
 	{'q', "quiet", NULL, NULL, ASKED, OPTIONS_GENERAL, "only the report's body; no warnings",
 	 set_quiet},
-	{'v', "verbose", NULL, NULL, ASKED, OPTIONS_GENERAL,
+	{'v', "verbose", NULL, NULL, EVERY, OPTIONS_GENERAL,
 	 "say what is done and why; twice: every step", set_verbose},
 	{'h', "help", NULL, NULL, ALL, OPTIONS_GENERAL, "print this help and exit", set_help},
 	{'V', "version", NULL, NULL, ALL, OPTIONS_GENERAL, "print the version and exit",

@@ -30,13 +30,17 @@ enum options_command {
 	OPTIONS_ATTACH = 2,
 	OPTIONS_REPORT = 4,
 	OPTIONS_DIFF = 8,
-	OPTIONS_HELP = 16, /* of help_topic: one of those above, or 0 for everything */
-	OPTIONS_VERSION = 32,
+	OPTIONS_DOCTOR = 16,
+	OPTIONS_HELP = 32, /* of help_topic: one of those above, or 0 for everything */
+	OPTIONS_VERSION = 64,
 };
 
 /* The names of the commands, in the order of their bits; those that help can be about. */
-#define OPTIONS_COMMANDS "run|attach|report|diff|help"
-enum { OPTIONS_TOPICS = OPTIONS_RUN | OPTIONS_ATTACH | OPTIONS_REPORT | OPTIONS_DIFF };
+#define OPTIONS_COMMANDS "run|attach|report|diff|doctor|help"
+enum {
+	OPTIONS_TOPICS =
+		OPTIONS_RUN | OPTIONS_ATTACH | OPTIONS_REPORT | OPTIONS_DIFF | OPTIONS_DOCTOR
+};
 
 enum options_format { OPTIONS_TEXT, OPTIONS_JSON };
 
@@ -53,7 +57,8 @@ struct options {
 	bool quiet;		 /* quiet implies verbose == 0: the later of the two wins */
 	unsigned verbose;
 	char **program;	    /* run: its argv, NULL-terminated */
-	pid_t pid;	    /* attach */
+	pid_t pid;	    /* attach, doctor */
+	bool clean;	    /* doctor: remove what a session that was killed has left */
 	const char **paths; /* report, diff: the snapshots */
 	size_t path_count, path_capacity;
 	const char **skip;

@@ -102,6 +102,8 @@ static struct error *watch(struct session_space *space, const struct module *mod
 {
 	target_addr entry;
 	bool found;
+	if (space->examined)
+		return NULL;
 	struct error *err = find_entry(module, name, &entry, &found);
 	if (!err && found) {
 		struct probe_request request = request_of(module, purpose, NULL, entry);
@@ -140,7 +142,7 @@ static struct error *break_function(struct session_space *space, const struct mo
 	if (!err && !found)
 		return NULL;
 	struct probe_request request = request_of(module, PROBE_ALLOCATOR, function, entry);
-	if (!err)
+	if (!err && !space->examined)
 		err = probe_insert(space->probes, &request);
 	if (err && error_kind_of(err) == ERROR_NO_MEMORY)
 		return err;

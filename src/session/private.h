@@ -5,7 +5,7 @@
  * session.c: the two beginnings, signals, the tracer thread.    loop.c: events of the target.
  * stop.c: pauses, and the one stop.    space.c, place.c: modules and probes of a space.
  * install.c: jumps, from planned to written.    tap.c: what agents write, and the reader thread.
- * freeze.c: from ledger and stacks to the snapshot.
+ * freeze.c: from ledger and stacks to the snapshot.    examine.c: a look that changes nothing.
  */
 #ifndef SESSION_PRIVATE_H
 #define SESSION_PRIVATE_H
@@ -125,8 +125,14 @@ struct error *install_update(struct session *session, struct session_space *spac
 /* Turns the agent of a forked child on. */
 struct error *install_in_child(struct session *session, struct session_space *space);
 
-/* ---- session.c, any thread: makes the tracer thread look up from its wait */
+/* ---- session.c */
+
+/* Any thread: makes the tracer thread look up from its wait. */
 void session_poke(struct session *session);
+
+struct error *session_init(struct session *session, const struct session_options *options);
+void session_deinit(struct session *session);
+#define _cleanup_session_ __attribute__((__cleanup__(session_deinit)))
 
 /* ---- freeze.c, main thread after the tracer thread has ended */
 struct error *freeze_snapshot(struct session *session, enum snapshot_origin origin,

@@ -231,7 +231,7 @@ static void thread_gone(void *context, struct target_thread *thread)
 	free(state);
 }
 
-static struct error *session_init(struct session *session, const struct session_options *options)
+struct error *session_init(struct session *session, const struct session_options *options)
 {
 	struct timespec now;
 	*session = (struct session){.options = options};
@@ -249,7 +249,7 @@ static struct error *session_init(struct session *session, const struct session_
 	return err;
 }
 
-static void session_deinit(struct session *session)
+void session_deinit(struct session *session)
 {
 	taps_stop_reader(session);
 	target_deinit(&session->target);
@@ -262,7 +262,6 @@ static void session_deinit(struct session *session)
 	interner_destroy(session->interner);
 	registry_destroy(session->registry);
 }
-#define _cleanup_session_ __attribute__((__cleanup__(session_deinit)))
 
 /* Runs the tracer thread to its end with the session's signals blocked in this one. */
 static struct error *trace(struct tracing *tracing)
@@ -366,38 +365,4 @@ struct error *session_attach(const struct session_options *options, pid_t pid,
 		err = freeze_snapshot(&session, SNAPSHOT_ATTACH, command, &ret->snapshot);
 	result_of(&session, ret);
 	return err;
-}
-
-static struct error *clean(struct session *session, struct session_space *space,
-			   size_t *removed_ret)
-{
-	struct error *err = jumps_adopt(space->jumps, removed_ret);
-	if (err || !*removed_ret)
-		return err;
-	stop_pause(session, space, NULL);
-	err = jumps_remove_leftovers(space->jumps);
-	stop_go_on(session);
-	return err;
-}
-
-struct error *session_clean(const struct session_options *options, pid_t pid, size_t *removed_ret)
-{
-	_cleanup_session_ struct session session;
-	struct session_space *space = NULL;
-	*removed_ret = 0;
-	struct error *err = session_init(&session, options);
-	session.root = pid;
-	session.tracer = pthread_self();
-	if (!err)
-		err = target_attach(&session.target, pid);
-	if (err)
-		return err;
-	struct target_process *process = map_get(&session.target.processes, (uint64_t)pid);
-	err = loop_new_space(&session, process->space, &space);
-	if (!err)
-		err = clean(&session, space, removed_ret);
-	struct error *failure = stop_all(&session);
-	if (err)
-		error_free(failure);
-	return err ? err : failure;
 }

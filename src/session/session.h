@@ -60,11 +60,28 @@ void session_await(struct session_result *result);
 struct error *session_attach(const struct session_options *options, pid_t pid,
 			     struct session_result *ret);
 
+/* A function of an allocator in a process, and how its calls would be seen. */
+struct session_finding {
+	char *function;
+	char *module;
+	const char *kind; /* "jump", "breakpoint", "none" */
+	char *reason;	  /* why not a jump; NULL: there is nothing to say */
+};
+
+struct session_findings {
+	struct session_finding *items;
+	size_t count, capacity;
+	size_t leftovers; /* jumps that a session which was killed has left */
+	size_t removed;	  /* of them */
+};
+
 /*
- * Removes the jumps that a session which was killed has left in process pid; *removed_ret says how
- * many. What calls it must end soon: threads asleep in system calls are let go of by that. Errors
- * as session_attach.
+ * Looks at a process as session_attach would, without writing to it; with `clean` the jumps are
+ * removed that a session which was killed has left in it. What calls it must end soon: threads
+ * asleep in system calls are let go of by that. Errors as session_attach.
  */
-struct error *session_clean(const struct session_options *options, pid_t pid, size_t *removed_ret);
+struct error *session_examine(const struct session_options *options, pid_t pid, bool clean,
+			      struct session_findings *ret);
+void session_findings_deinit(struct session_findings *findings);
 
 #endif

@@ -47,6 +47,7 @@ struct session_space {
 	struct space_probes *probe_list; /* the session's */
 	const struct log *log;
 	size_t allocator_functions; /* probed in this space */
+	bool examined; /* nothing is to be written: what would be done is only listed */
 };
 
 /* The state of a space, kept as its owner_data. */
