@@ -222,6 +222,10 @@ $(O)/tests/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(call say,BENCH,$@)gcc -std=gnu11 -O2 -fomit-frame-pointer -pthread -Wall -Wextra -o $@ $<
 
+$(O)/tests/bench/ledger: tests/bench/ledger.c $(call archives,ledger base)
+	@mkdir -p $(@D)
+	$(call say,BENCH,$@)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -o $@ $< $(call archives,ledger base)
+
 bench: all $(O)/tests/bench/pair $(O)/tests/bench/threads
 	scripts/bench $(O)
 

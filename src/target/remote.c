@@ -32,22 +32,9 @@ static struct error *gone(const struct target_thread *thread)
 }
 
 /*
- * Whether it is dead. A leader's end is reported only after that of all other threads, which nobody
- * takes note of while we wait for the leader.
- */
-static bool has_ended(pid_t tid)
-{
-	char state = '?';
-	uint64_t start;
-	struct error *err = proc_stat(tid, &state, &start);
-	bool ended = error_catch(&err, ERROR_GONE) || state == 'Z' || state == 'X';
-	error_free(err);
-	return ended;
-}
-
-/*
  * Waits for a stop of the thread; *code_ret is its signal, with the event in the bits from 8 on. An
- * end is not taken from the kernel: it is for target_next to see.
+ * end is not taken from the kernel, it is for target_next to see: where only stops are asked for a
+ * dead thread is ECHILD, a leader's, too, whose end is reported after that of all others only.
  */
 static struct error *await_stop(const struct target_thread *thread, int *code_ret)
 {
@@ -62,13 +49,10 @@ static struct error *await_stop(const struct target_thread *thread, int *code_re
 			*code_ret = info.si_status;
 			return NULL;
 		}
-		if (clock_now_ns() < spin_until) {
+		if (clock_now_ns() < spin_until)
 			sched_yield(); /* it may need this very CPU */
-			continue;
-		}
-		if (has_ended(thread->tid))
-			return gone(thread);
-		nanosleep(&pause, NULL);
+		else
+			nanosleep(&pause, NULL);
 	}
 }
 
@@ -129,6 +113,16 @@ static struct error *run_out_of_call(const struct target_thread *thread, struct 
 	if (!err && ptrace(PTRACE_GETREGS, thread->tid, NULL, &stop->registers) < 0)
 		err = gone(thread);
 	return err;
+}
+
+static bool has_ended(pid_t tid)
+{
+	char state = '?';
+	uint64_t start;
+	struct error *err = proc_stat(tid, &state, &start);
+	bool ended = error_catch(&err, ERROR_GONE) || state == 'Z' || state == 'X';
+	error_free(err);
+	return ended;
 }
 
 /*

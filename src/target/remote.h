@@ -20,9 +20,9 @@ enum { REMOTE_SCRATCH_BYTES = 256 };
 
 /*
  * A borrowed thread. All members are private. Zeroed, or after remote_end, it is nobody.
- * Invariants: covered_count is frame_end - frame; the frame is in the target's memory and `covered`
- * holds what it covers, from remote_begin to remote_end; `borrowed` exactly while the thread's
- * registers are not its own.
+ * Invariants: from remote_begin to remote_end the frame is in the target's memory and `covered`
+ * holds the covered_count bytes from `frame` on that it covers; `borrowed` exactly while the
+ * thread's registers are not its own.
  */
 struct remote {
 	struct target *target;

@@ -217,6 +217,30 @@ START_TEST(blocks_of_size_zero_count_as_blocks)
 }
 END_TEST
 
+START_TEST(the_timeline_holds_bytes_and_blocks_of_the_highest_moment_of_each_point)
+{
+	struct ledger *ledger = fresh();
+	create(ledger, 1, 0, 0x10, 10, 1);
+	create(ledger, 1, 0, 0x20, 30, 2);
+	release(ledger, 1, 0x10, 3);
+	create(ledger, 1, 0, 0x30, 5, 4);
+	create(ledger, 1, 0, 0x40, 1, 5000);
+	release(ledger, 1, 0x20, 5001);
+	create(ledger, 1, 0, 0x50, 100, 5002);
+	size_t count;
+	const struct ledger_point *points = ledger_timeline(ledger, &count);
+	ck_assert_uint_eq(count, 5);
+	ck_assert_uint_eq(points[0].current_bytes, 40);
+	ck_assert_uint_eq(points[0].current_blocks, 2);
+	ck_assert_uint_eq(points[3].current_bytes, 35);
+	ck_assert_uint_eq(points[3].current_blocks, 2);
+	ck_assert_uint_eq(points[4].current_bytes, 106);
+	ck_assert_uint_eq(points[4].current_blocks, 3);
+	ok(ledger_check(ledger));
+	ledger_destroy(ledger);
+}
+END_TEST
+
 START_TEST(the_end_of_a_space_moves_its_blocks_to_ended_and_leaves_the_others)
 {
 	struct ledger *ledger = fresh();
@@ -410,6 +434,8 @@ int main(void)
 		       several_resizes_of_a_thread_may_be_open_and_a_flood_of_them_is_bounded);
 	tcase_add_test(cases, temporary_means_released_before_the_creating_threads_next_creation);
 	tcase_add_test(cases, blocks_of_size_zero_count_as_blocks);
+	tcase_add_test(cases,
+		       the_timeline_holds_bytes_and_blocks_of_the_highest_moment_of_each_point);
 	tcase_add_test(cases, the_end_of_a_space_moves_its_blocks_to_ended_and_leaves_the_others);
 	tcase_add_test(cases, sums_stop_at_their_end_instead_of_wrapping);
 	tcase_add_test(cases, an_impossible_event_is_refused_and_not_counted);

@@ -330,11 +330,22 @@ static void continue_and_watch(struct traced *traced, pid_t pid)
 	wait_until((pump(traced), vigil_passed(vigil, rounds)));
 }
 
-static void expect_group_stop(struct traced *traced)
+static void wait_for_group_stop(struct traced *traced)
 {
 	ck_assert_int_eq(next_stop(traced->thread), SIGSTOP | PTRACE_EVENT_STOP << 8);
+	mark_stopped(traced->thread);
+}
+
+static void listen_on(struct traced *traced)
+{
 	traced->thread->state = TARGET_THREAD_LISTENING;
 	ck_assert_int_eq(ptrace(PTRACE_LISTEN, traced->thread->tid, NULL, 0), 0);
+}
+
+static void expect_group_stop(struct traced *traced)
+{
+	wait_for_group_stop(traced);
+	listen_on(traced);
 }
 
 START_TEST(a_thread_in_a_group_stop_serves_and_stays_stopped)
@@ -342,10 +353,16 @@ START_TEST(a_thread_in_a_group_stop_serves_and_stays_stopped)
 	_cleanup_child_ struct child child = start_vigil();
 	_cleanup_traced_ struct traced traced;
 	attach(&traced, child.pid, child.pid);
+	interrupt(traced.thread);
+	int running = remote_suitability(traced.thread);
+	ok(target_resume(&traced.target, traced.thread, 0));
 	ck_assert_int_eq(kill(child.pid, SIGSTOP), 0);
 	ck_assert_int_eq(next_stop(traced.thread), SIGSTOP);
 	ok(target_resume(&traced.target, traced.thread, SIGSTOP));
-	expect_group_stop(&traced);
+	wait_for_group_stop(&traced);
+	ck_assert_int_gt(remote_suitability(traced.thread), 0);
+	ck_assert_int_lt(remote_suitability(traced.thread), running);
+	listen_on(&traced);
 	uint64_t rounds = vigil->rounds;
 	for (int i = 0; i < 3; i++) {
 		struct remote remote;
