@@ -5,8 +5,9 @@
 
 /* malloc(3), posix_memalign(3), reallocarray(3), malloc_usable_size(3); cfree until glibc 2.25. */
 static const struct allocator_function glibc_functions[] = {
-	{"malloc", ALLOCATOR_CREATE, .size_argument = 1},
-	{"calloc", ALLOCATOR_CREATE, .count_argument = 1, .size_argument = 2},
+	{"malloc", ALLOCATOR_CREATE, .size_argument = 1, .leaf_if_marked = true},
+	{"calloc", ALLOCATOR_CREATE, .count_argument = 1, .size_argument = 2,
+	 .leaf_if_marked = true},
 	{"realloc", ALLOCATOR_RESIZE, .pointer_argument = 1, .size_argument = 2},
 	{"reallocarray", ALLOCATOR_RESIZE, .pointer_argument = 1, .count_argument = 2,
 	 .size_argument = 3},
@@ -42,10 +43,25 @@ static const struct allocator_function jemalloc_functions[] = {
 static const char *const jemalloc_sonames[] = {"libjemalloc.so.2", NULL};
 
 static const struct allocator_family families[] = {
-	{"glibc", glibc_sonames, "__libc_malloc", glibc_functions,
-	 sizeof glibc_functions / sizeof glibc_functions[0]},
-	{"jemalloc", jemalloc_sonames, NULL, jemalloc_functions,
-	 sizeof jemalloc_functions / sizeof jemalloc_functions[0]},
+	{
+		.name = "glibc",
+		.sonames = glibc_sonames,
+		.static_marker = "__libc_malloc",
+		/*
+		 * Until glibc 2.34, which also took pthread_create in, the first malloc called
+		 * itself through __malloc_hook.
+		 */
+		.leaf_marker = "pthread_create",
+		.tid_offset = 720, /* nptl/descr.h, struct pthread: tcbhead_t, list_t, tid */
+		.functions = glibc_functions,
+		.function_count = sizeof glibc_functions / sizeof glibc_functions[0],
+	},
+	{
+		.name = "jemalloc",
+		.sonames = jemalloc_sonames,
+		.functions = jemalloc_functions,
+		.function_count = sizeof jemalloc_functions / sizeof jemalloc_functions[0],
+	},
 };
 
 const struct allocator_family *allocator_families(size_t *count_ret)

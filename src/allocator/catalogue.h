@@ -37,6 +37,8 @@ struct allocator_function {
 	/* Calls no other function of the catalogue: its end need not be seen to tell nested calls.
 	 */
 	bool leaf;
+	/* The same, where the module has the family's leaf_marker. */
+	bool leaf_if_marked;
 };
 
 struct allocator_family {
@@ -46,6 +48,10 @@ struct allocator_family {
 	/* A symbol that tells that an executable holds it by static linking, NULL: not looked for.
 	 */
 	const char *static_marker;
+	/* A symbol of the versions whose functions are leaf_if_marked, NULL: there is none. */
+	const char *leaf_marker;
+	/* Where its C library keeps a thread's id, from the thread pointer; 0: not known. */
+	unsigned tid_offset;
 	const struct allocator_function *functions;
 	size_t function_count;
 };

@@ -62,16 +62,6 @@ void survival_deinit(struct survival *survival);
 /* The value of a register by its number in a survival_point. */
 uint64_t survival_register(const struct user_regs_struct *registers, uint8_t register_number);
 
-/*
- * Whether a direct jump or call from elsewhere in text[0, count), which stands at text_start, could
- * lead strictly inside [start, end). `known` is asked for the address of each such jump from
- * outside; a jump it accepts is passed over. Looks at every byte offset, so that no jump is missed;
- * those inside the range are survival_find's to follow.
- */
-bool survival_is_entered_elsewhere(const uint8_t *text, size_t count, target_addr text_start,
-				   target_addr start, target_addr end,
-				   bool (*known)(void *context, target_addr jump), void *context);
-
 #define _cleanup_survival_ __attribute__((__cleanup__(survival_deinit)))
 
 #endif

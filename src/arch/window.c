@@ -145,8 +145,8 @@ static struct error *take_all(struct plan *plan)
 	return NULL;
 }
 
-static struct error *plan_at(struct plan *plan, target_addr entry, const uint8_t *text,
-			     size_t text_count, target_addr text_start)
+static struct error *plan_at(struct plan *plan, target_addr entry,
+			     const struct window_survey *survey)
 {
 	plan->window.entry = entry;
 	is_endbr64(plan->reader, entry, &plan->window.entry);
@@ -155,16 +155,16 @@ static struct error *plan_at(struct plan *plan, target_addr entry, const uint8_t
 	struct error *err = take_all(plan);
 	return err ? err
 		   : window_search(plan->reader, &plan->window, plan->own, plan->landings == 0,
-				   text, text_count, text_start);
+				   survey);
 }
 
-struct error *window_plan(const struct code_reader *reader, target_addr entry, const uint8_t *text,
-			  size_t text_count, target_addr text_start, struct window *ret)
+struct error *window_plan(const struct code_reader *reader, target_addr entry,
+			  const struct window_survey *survey, struct window *ret)
 {
-	struct window_text around = {text, text_count, text_start, reader};
+	struct window_text around = {survey->text, survey->count, survey->start, reader};
 	struct code_reader text_reader = window_text_reader(&around);
 	struct plan plan = {.reader = &text_reader};
-	struct error *err = plan_at(&plan, entry, text, text_count, text_start);
+	struct error *err = plan_at(&plan, entry, survey);
 	if (!err) {
 		*ret = plan.window;
 		return NULL;

@@ -10,6 +10,7 @@
 #define ARCH_WINDOW_H
 
 #include "arch/code.h"
+#include "arch/window_survey.h"
 
 enum {
 	WINDOW_MAX_BYTES = 19,	     /* CODE_JUMP_BYTES - 1 + CODE_INSTRUCTION_MAX_BYTES */
@@ -28,10 +29,9 @@ struct window {
 };
 
 /*
- * Plans a jump at entry, which lies in the text text[0, text_count) that stands at text_start (the
- * bytes as they were before any patch). An `endbr64` at the entry stays where it is: the window
- * then begins behind it (window.entry says so). All code is taken from text; the reader is asked
- * for bounds and pointers alone.
+ * Plans a jump at entry, which lies in the surveyed text (the bytes as they were before any patch).
+ * An `endbr64` at the entry stays where it is: the window then begins behind it (window.entry says
+ * so). All code is taken from the survey's text; the reader is asked for bounds and pointers alone.
  *
  * Accepted: whole instructions inside one function part of known bounds (or its padding of nops,
  * int3s and zeroes up to the next one: a function of a single `ret` can be probed) and inside one
@@ -51,8 +51,8 @@ struct window {
  * ERROR_BAD_INPUT, ERROR_FAULT as code_length for the window itself. ERROR_NO_MEMORY. *ret is
  * written on success alone.
  */
-struct error *window_plan(const struct code_reader *reader, target_addr entry, const uint8_t *text,
-			  size_t text_count, target_addr text_start, struct window *ret);
+struct error *window_plan(const struct code_reader *reader, target_addr entry,
+			  const struct window_survey *survey, struct window *ret);
 
 /*
  * Builds the copy of a window for execution at `copy`: the instructions relocated one after the

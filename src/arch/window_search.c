@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "arch/instruction.h"
-#include "arch/survival.h"
 #include "base/cleanup.h"
 
 enum {
@@ -298,8 +297,8 @@ static struct window_part whole(const struct search *search)
 }
 
 struct error *window_search(const struct code_reader *reader, const struct window *window,
-			    struct window_part own, bool is_single, const uint8_t *text,
-			    size_t text_count, target_addr text_start)
+			    struct window_part own, bool is_single,
+			    const struct window_survey *survey)
 {
 	struct search search = {
 		.reader = reader, .window = window, .own = own, .is_single = is_single};
@@ -307,7 +306,6 @@ struct error *window_search(const struct code_reader *reader, const struct windo
 	struct error *err = as_unsupported(sweep_part(&search, &own, true));
 	if (err)
 		return err;
-	survival_is_entered_elsewhere(text, text_count, text_start, range.start, range.end,
-				      is_harmless, &search);
+	window_survey_is_entered(survey, range.start, range.end, is_harmless, &search);
 	return as_unsupported(search.err);
 }

@@ -24,14 +24,14 @@ bool window_part_find(const struct code_reader *reader, target_addr address,
 
 /*
  * Looks for ways into the window, which lies in the part `own` but for padding behind it: in `own`
- * by decoding all of it, in the rest of text by looking for the bytes of direct branches at every
- * offset and decoding the parts these lie in. The reader gives the text's bytes. is_single: the
+ * by decoding all of it, in the rest of the text by asking the survey for the bytes of direct
+ * branches and decoding the parts these lie in. The reader gives the text's bytes. is_single: the
  * window is one instruction, so that computed jumps do not matter.
  *
  * Errors: ERROR_UNSUPPORTED with the reason, without a "so" and what follows; ERROR_NO_MEMORY.
  */
 struct error *window_search(const struct code_reader *reader, const struct window *window,
-			    struct window_part own, bool is_single, const uint8_t *text,
-			    size_t text_count, target_addr text_start);
+			    struct window_part own, bool is_single,
+			    const struct window_survey *survey);
 
 #endif

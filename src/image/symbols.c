@@ -16,8 +16,9 @@ enum level { LEVEL_NONE, LEVEL_DYNAMIC, LEVEL_ALL };
 
 /*
  * all[0 .. all_count): in order of preference, see image_symbol_find; what level says is loaded.
- * by_name: the indices of its functions, sorted by (name, index).
- * layout: of its functions; made on first use at LEVEL_ALL.
+ * buckets[0 .. bucket_count), a power of 2 or none, and next[0 .. all_count): chains of the
+ * functions whose names hash alike, as their indices + 1, ascending; 0 ends one. layout: of its
+ * functions; made on first use at LEVEL_ALL.
  */
 struct image_symbols {
 	enum level level;
@@ -25,8 +26,9 @@ struct image_symbols {
 	size_t all_count;
 	size_t all_capacity;
 
-	uint32_t *by_name;
-	size_t by_name_count;
+	uint32_t *buckets;
+	uint32_t *next;
+	size_t bucket_count;
 
 	bool layout_known;
 	struct symbol_layout layout;
@@ -44,7 +46,8 @@ void image_symbols_destroy(struct image_symbols *symbols)
 	if (!symbols)
 		return;
 	free(symbols->all);
-	free(symbols->by_name);
+	free(symbols->buckets);
+	free(symbols->next);
 	symbol_layout_deinit(&symbols->layout);
 	free(symbols);
 }
@@ -153,15 +156,6 @@ static struct error *append_local(struct image *image, struct image_symbols *sym
 	return err;
 }
 
-static int compare_names(const void *a, const void *b, void *context)
-{
-	const struct image_symbol *all = context;
-	uint32_t left = *(const uint32_t *)a;
-	uint32_t right = *(const uint32_t *)b;
-	int order = strcmp(all[left].name, all[right].name);
-	return order ? order : left < right ? -1 : left > right;
-}
-
 static bool is_code(const struct image_symbol *symbol)
 {
 	return symbol->function || symbol->ifunc;
@@ -185,15 +179,38 @@ static struct error *list_functions(const struct image_symbols *symbols, uint32_
 	return NULL;
 }
 
-static struct error *sort_names(struct image_symbols *symbols)
+/* FNV-1a */
+static size_t hash_name(const char *name)
 {
-	uint32_t *list;
-	struct error *err = list_functions(symbols, &list, &symbols->by_name_count);
-	if (err)
-		return err;
-	qsort_r(list, symbols->by_name_count, sizeof *list, compare_names, symbols->all);
-	free(symbols->by_name);
-	symbols->by_name = list;
+	uint32_t hash = 2166136261u;
+	for (; *name; name++)
+		hash = (hash ^ (uint8_t)*name) * 16777619u;
+	return hash;
+}
+
+/* Few names are ever looked up, so that sorting them all would cost more than all look-ups. */
+static struct error *index_names(struct image_symbols *symbols)
+{
+	size_t bucket_count = 16;
+	while (bucket_count < symbols->all_count)
+		bucket_count *= 2;
+	_cleanup_free_ uint32_t *buckets = calloc(bucket_count, sizeof *buckets);
+	_cleanup_free_ uint32_t *next = calloc(symbols->all_count + 1, sizeof *next);
+	if (!buckets || !next || symbols->all_count >= UINT32_MAX)
+		return error_no_memory();
+	for (size_t i = symbols->all_count; i-- > 0;) {
+		const struct image_symbol *symbol = &symbols->all[i];
+		if (!is_code(symbol))
+			continue;
+		uint32_t *bucket = &buckets[hash_name(symbol->name) & (bucket_count - 1)];
+		next[i] = *bucket;
+		*bucket = (uint32_t)i + 1;
+	}
+	free(symbols->buckets);
+	free(symbols->next);
+	symbols->buckets = take_ptr(buckets);
+	symbols->next = take_ptr(next);
+	symbols->bucket_count = bucket_count;
 	return NULL;
 }
 
@@ -209,7 +226,7 @@ static struct error *load(struct image *image, enum level level)
 		struct error *err = symbols->level == LEVEL_NONE ? append_dynamic(image, symbols)
 								 : append_local(image, symbols);
 		if (!err)
-			err = sort_names(symbols);
+			err = index_names(symbols);
 		if (err) {
 			symbols->all_count = count;
 			return err;
@@ -222,19 +239,12 @@ static struct error *load(struct image *image, enum level level)
 static bool find_name(const struct image_symbols *symbols, const char *name,
 		      struct image_symbol *ret)
 {
-	size_t low = 0;
-	size_t high = symbols->by_name_count;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (strcmp(symbols->all[symbols->by_name[middle]].name, name) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == symbols->by_name_count ||
-	    strcmp(symbols->all[symbols->by_name[low]].name, name) != 0)
+	uint32_t i = symbols->buckets[hash_name(name) & (symbols->bucket_count - 1)];
+	while (i && strcmp(symbols->all[i - 1].name, name) != 0)
+		i = symbols->next[i - 1];
+	if (!i)
 		return false;
-	*ret = symbols->all[symbols->by_name[low]];
+	*ret = symbols->all[i - 1];
 	return true;
 }
 
@@ -266,7 +276,7 @@ struct error *image_symbols_visit(struct image *image,
 static struct error *lay_out(const struct image *image, struct image_symbols *symbols)
 {
 	_cleanup_free_ uint32_t *list = NULL;
-	size_t count;
+	size_t count = 0;
 	struct error *err = list_functions(symbols, &list, &count);
 	if (!err)
 		err = symbol_layout_init(&symbols->layout, image, symbols->all, list, count);

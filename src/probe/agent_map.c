@@ -96,6 +96,32 @@ struct error *agent_map_find(const struct target_space *space, struct agent_map 
 	return err;
 }
 
+static bool area_is_busy(const struct target_space *space, const struct agent_map *map,
+			 uint64_t index)
+{
+	struct agent_ring rings[AGENT_LEVELS];
+	uint64_t offset = AGENT_SHARED_AREAS + index * AGENT_AREA_STRIDE +
+			  offsetof(struct agent_thread, rings);
+	if (!read_exactly(space, target_addr_add(map->shared, (int64_t)offset), rings,
+			  sizeof rings))
+		return true;
+	for (size_t level = 0; level < AGENT_LEVELS; level++)
+		if (rings[level].busy_sp)
+			return true;
+	return false;
+}
+
+bool agent_map_is_busy(const struct target_space *space, const struct agent_map *map)
+{
+	struct agent_shared shared;
+	if (!read_exactly(space, map->shared, &shared, sizeof shared))
+		return true;
+	for (uint64_t i = 0; i < AGENT_AREAS; i++)
+		if (shared.area_state[i] && area_is_busy(space, map, i))
+			return true;
+	return false;
+}
+
 /* ---- making one */
 
 /* The nearest room below `near`, apart from everything that is there; 0 if there is none. */
@@ -175,6 +201,27 @@ static struct error *create_memfd(const struct target_space *space, struct remot
 			    : error_system(errno, "cannot open the memory shared with the target");
 }
 
+/*
+ * Room for the shared memory away from where the kernel puts libraries: its gigabytes between them
+ * would take them out of each other's reach. 0: none of the usual places is free.
+ */
+static target_addr find_far_room(const struct target_space *space)
+{
+	static const uint64_t places[] = {0x200000000000, 0x280000000000, 0x180000000000,
+					  0x300000000000};
+	_cleanup_proc_maps_ struct proc_maps maps = {0};
+	_cleanup_error_ struct error *err = proc_maps_read(space->pid, &maps);
+	for (size_t i = 0; !err && i < sizeof places / sizeof places[0]; i++) {
+		bool taken = false;
+		for (size_t m = 0; m < maps.count && !taken; m++)
+			taken = maps.items[m].start < places[i] + AGENT_SHARED_BYTES &&
+				maps.items[m].end > places[i];
+		if (!taken)
+			return (target_addr){places[i]};
+	}
+	return (target_addr){0};
+}
+
 static struct error *map_shared(const struct target_space *space, struct remote *remote,
 				uint32_t depth, struct agent_map *map, struct channel **ret)
 {
@@ -190,9 +237,11 @@ static struct error *map_shared(const struct target_space *space, struct remote 
 		 * that was killed we cannot know: its memory stays where it is.
 		 */
 		bool replace = map->reusable && map->vacated;
-		uint64_t arguments[6] = {
-			replace ? map->shared.v : 0, AGENT_SHARED_BYTES, PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_NORESERVE | (replace ? MAP_FIXED : 0), (uint64_t)inner};
+		target_addr place = replace ? map->shared : find_far_room(space);
+		int fixed = replace ? MAP_FIXED : place.v ? MAP_FIXED_NOREPLACE : 0;
+		uint64_t arguments[6] = {place.v, AGENT_SHARED_BYTES, PROT_READ | PROT_WRITE,
+					 (uint64_t)(MAP_SHARED | MAP_NORESERVE | fixed),
+					 (uint64_t)inner};
 		int64_t result;
 		err = remote_call(remote, SYS_mmap, arguments, &result);
 		if (!err)
@@ -300,8 +349,9 @@ struct error *agent_map_arm(const struct target_space *space, struct agent_map *
 	struct error *err = proc_status(space->pid, &process);
 	if (err)
 		return err;
-	if (thread)
-		map->tid_offset = find_tid_offset(space, thread);
+	uint32_t found = thread ? find_tid_offset(space, thread) : 0;
+	if (found)
+		map->tid_offset = found;
 	page.space = space->id.v;
 	page.shared = map->shared.v;
 	page.modules = modules.v;
@@ -316,6 +366,14 @@ struct error *agent_map_disarm(const struct target_space *space, const struct ag
 {
 	uint32_t off = AGENT_OFF;
 	return target_write(space, agent_map_private(map), &off, sizeof off);
+}
+
+struct error *agent_map_set_tid_offset(const struct target_space *space,
+				       const struct agent_map *map)
+{
+	target_addr field =
+		target_addr_add(agent_map_private(map), offsetof(struct agent_private, tid_offset));
+	return target_write(space, field, &map->tid_offset, sizeof map->tid_offset);
 }
 
 struct error *agent_map_set_stub_count(const struct target_space *space,

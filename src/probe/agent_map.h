@@ -40,6 +40,9 @@ bool agent_map_holds(const struct agent_map *map, uint64_t pc);
 struct error *agent_map_find(const struct target_space *space, struct agent_map *map,
 			     uint32_t *stub_count_ret);
 
+/* Whether a thread is at work in it, as its shared memory says; true where that cannot be read. */
+bool agent_map_is_busy(const struct target_space *space, const struct agent_map *map);
+
 /*
  * Makes an agent within reach of `near`, its memory shared with us, off; or, where map holds a
  * reusable one, gives that new shared memory. ERROR_UNSUPPORTED with the reason.
@@ -55,6 +58,10 @@ struct error *agent_map_make(const struct target_space *space, struct remote *re
 struct error *agent_map_arm(const struct target_space *space, struct agent_map *map,
 			    struct target_thread *thread, target_addr modules);
 struct error *agent_map_disarm(const struct target_space *space, const struct agent_map *map);
+
+/* Tells the agent of map->tid_offset. */
+struct error *agent_map_set_tid_offset(const struct target_space *space,
+				       const struct agent_map *map);
 
 struct error *agent_map_set_stub_count(const struct target_space *space,
 				       const struct agent_map *map, uint32_t count);

@@ -157,6 +157,11 @@ void channel_wait(struct channel *channel, uint64_t timeout_ns)
 		0);
 }
 
+void channel_show_life(struct channel *channel)
+{
+	__atomic_fetch_add(&channel->shared->beat, 1, __ATOMIC_RELAXED);
+}
+
 void channel_linker_serve(struct channel *channel, uint32_t asked)
 {
 	__atomic_store_n(&channel->shared->linker_served, asked, __ATOMIC_RELEASE);

@@ -54,6 +54,9 @@ bool channel_linker_asks(const struct channel *channel);
 /* Sleeps until an agent asks, or for at most timeout_ns. */
 void channel_wait(struct channel *channel, uint64_t timeout_ns);
 
+/* Shows agents that wait for an answer that it will come. Any thread. */
+void channel_show_life(struct channel *channel);
+
 /* How often agents have asked; an answer is to what was asked up to then. */
 uint32_t channel_linker_asked(const struct channel *channel);
 void channel_linker_serve(struct channel *channel, uint32_t asked);

@@ -4,9 +4,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-
-/* Text beyond this is not searched for jumps into a function: its entry is probed instead. */
-enum { SURVEY_MAX_BYTES = 64 << 20 };
+#include "probe/text.h"
 
 /* The site at address, made if need be, not armed yet. */
 static struct error *ensure_site(struct probe_set *set, target_addr address, struct site **ret)
@@ -78,19 +76,18 @@ static bool refuse_all(void *context, target_addr jump)
  * Nobody may come to an exit of the function without having entered it, or being known; and nobody
  * at all between an exit point and its `ret`.
  */
-static bool is_entered_elsewhere(struct probe_set *set, const struct probe_request *request,
-				 const struct survival *survival, const uint8_t *text, size_t count,
-				 target_addr start, target_addr end)
+static bool is_entered_elsewhere(struct probe_set *set, const struct survival *survival,
+				 const struct window_survey *survey, target_addr start,
+				 target_addr end)
 {
-	if (survival_is_entered_elsewhere(text, count, request->text_start, start, end,
-					  comes_from_probed, set))
+	if (window_survey_is_entered(survey, start, end, comes_from_probed, set))
 		return true;
 	for (size_t i = 0; i < survival->count; i++) {
 		const struct survival_point *point = &survival->points[i];
 		if (point->kind == SURVIVAL_EXIT &&
-		    survival_is_entered_elsewhere(text, count, request->text_start, point->address,
-						  target_addr_add(point->returns_at, 1), refuse_all,
-						  NULL))
+		    window_survey_is_entered(survey, point->address,
+					     target_addr_add(point->returns_at, 1), refuse_all,
+					     NULL))
 			return true;
 	}
 	return false;
@@ -100,18 +97,14 @@ static struct error *check_entered_alone(struct probe_set *set, const struct pro
 					 const struct survival *survival)
 {
 	target_addr start, end;
-	size_t count = request->text_end.v - request->text_start.v;
-	if (count > SURVEY_MAX_BYTES ||
-	    !set->original_reader.bounds(set, request->entry, &start, &end))
-		return error_new(ERROR_UNSUPPORTED, "the text around it cannot be surveyed");
-	_cleanup_free_ uint8_t *text = malloc(count);
-	if (!text)
-		return error_no_memory();
-	if (!set->original_reader.read(set, request->text_start, text, count))
-		return error_new(ERROR_UNSUPPORTED, "the text around it cannot be read");
-	if (is_entered_elsewhere(set, request, survival, text, count, start, end))
-		return error_new(ERROR_UNSUPPORTED, "others jump into the middle of it");
-	return NULL;
+	_cleanup_text_ struct text text = {0};
+	if (!set->original_reader.bounds(set, request->entry, &start, &end))
+		return error_new(ERROR_UNSUPPORTED, "where the function ends is not known");
+	struct error *err =
+		text_load(&text, &set->original_reader, request->text_start, request->text_end);
+	if (!err && is_entered_elsewhere(set, survival, &text.survey, start, end))
+		err = error_new(ERROR_UNSUPPORTED, "others jump into the middle of it");
+	return err;
 }
 
 /* Makes the site of a point one; the sites are there already, so that nothing is left half done. */

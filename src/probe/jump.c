@@ -9,8 +9,7 @@
 #include "base/cleanup.h"
 #include "probe/agent_map.h"
 #include "probe/jump_stub.h"
-
-enum { TEXT_MAX_BYTES = 256 << 20 };
+#include "probe/text.h"
 
 enum jump_state { JUMP_PLANNED, JUMP_PREPARED, JUMP_WRITTEN };
 
@@ -27,10 +26,14 @@ struct leftover {
 	uint8_t replaced[CODE_JUMP_BYTES];
 };
 
-/* Invariant: settled == (map.code.v != 0 && channel != NULL). */
+/*
+ * Invariants: settled == (map.code.v != 0 && channel != NULL); stub_count <= AGENT_STUBS_MAX; stub
+ * i in the target, i < stub_count, is of the jump at stub_sites[i].
+ */
 struct jumps {
 	const struct target_space *space;
 	struct code_reader reader;
+	struct precedents *precedents;
 	struct jump *items;
 	size_t count, capacity;
 	struct leftover *leftovers;
@@ -39,28 +42,21 @@ struct jumps {
 	struct channel *channel;
 	target_addr modules; /* where the agent finds this process's list */
 	uint32_t stub_count;
-	uint8_t *text; /* of the module planned last, as it was before any patch */
-	size_t text_count;
-	target_addr text_start;
+	target_addr stub_sites[AGENT_STUBS_MAX];
+	struct text text; /* of the module planned last */
 };
 
 struct error *jumps_create(const struct target_space *space, const struct code_reader *reader,
-			   struct jumps **ret)
+			   struct precedents *precedents, struct jumps **ret)
 {
 	struct jumps *jumps = calloc(1, sizeof *jumps);
 	if (!jumps)
 		return error_no_memory();
 	jumps->space = space;
 	jumps->reader = *reader;
+	jumps->precedents = precedents;
 	*ret = jumps;
 	return NULL;
-}
-
-static void forget_text(struct jumps *jumps)
-{
-	free(jumps->text);
-	jumps->text = NULL;
-	jumps->text_count = 0;
 }
 
 void jumps_destroy(struct jumps *jumps)
@@ -69,7 +65,7 @@ void jumps_destroy(struct jumps *jumps)
 		return;
 	if (jumps->channel)
 		channel_remove_process(jumps->channel, jumps->modules);
-	forget_text(jumps);
+	text_deinit(&jumps->text);
 	free(jumps->items);
 	free(jumps->leftovers);
 	free(jumps);
@@ -84,7 +80,7 @@ struct error *jumps_copy(const struct jumps *jumps, const struct target_space *s
 			 const struct code_reader *reader, struct jumps **ret)
 {
 	__attribute__((__cleanup__(cleanup_jumpsp))) struct jumps *copy = NULL;
-	struct error *err = jumps_create(space, reader, &copy);
+	struct error *err = jumps_create(space, reader, jumps->precedents, &copy);
 	if (err)
 		return err;
 	for (size_t i = 0; i < jumps->count; i++) {
@@ -97,6 +93,7 @@ struct error *jumps_copy(const struct jumps *jumps, const struct target_space *s
 	}
 	copy->map = jumps->map;
 	copy->stub_count = jumps->stub_count;
+	memcpy(copy->stub_sites, jumps->stub_sites, sizeof copy->stub_sites);
 	if (jumps->channel) {
 		err = channel_add_process(jumps->channel, &copy->modules);
 		if (err)
@@ -166,8 +163,10 @@ struct error *jumps_adopt(struct jumps *jumps, size_t *found_ret)
 		struct agent_stub stub;
 		target_addr address = agent_map_stub(&jumps->map, i);
 		err = target_read(jumps->space, address, &stub, sizeof stub);
-		if (!err)
-			err = note_leftover(jumps, &stub, address);
+		if (err)
+			return err;
+		jumps->stub_sites[i].v = stub.site;
+		err = note_leftover(jumps, &stub, address);
 	}
 	if (err)
 		return err;
@@ -182,7 +181,7 @@ struct error *jumps_adopt(struct jumps *jumps, size_t *found_ret)
 	return NULL;
 }
 
-struct error *jumps_remove_leftovers(struct jumps *jumps)
+static struct error *remove_leftovers(struct jumps *jumps)
 {
 	struct error *err = NULL;
 	while (!err && jumps->leftover_count) {
@@ -194,27 +193,35 @@ struct error *jumps_remove_leftovers(struct jumps *jumps)
 	return err;
 }
 
+bool jumps_have_predecessor(const struct jumps *jumps)
+{
+	return jumps->leftover_count || (jumps->map.reusable && !jumps->map.vacated);
+}
+
+struct error *jumps_retire_predecessor(struct jumps *jumps)
+{
+	struct error *err = remove_leftovers(jumps);
+	return err || !jumps->map.reusable ? err : agent_map_disarm(jumps->space, &jumps->map);
+}
+
+bool jumps_predecessor_rests(struct jumps *jumps)
+{
+	jumps->map.vacated = jumps->map.reusable && !agent_map_is_busy(jumps->space, &jumps->map);
+	return !jumps->map.reusable || jumps->map.vacated;
+}
+
 /* ---- planning */
 
-static struct error *read_text(struct jumps *jumps, const struct probe_request *request)
+static struct error *plan_window(struct jumps *jumps, const struct probe_request *request,
+				 struct window *ret)
 {
-	size_t count = request->text_end.v - request->text_start.v;
-	if (jumps->text && jumps->text_start.v == request->text_start.v &&
-	    jumps->text_count == count)
+	if (precedents_find(jumps->precedents, request, &jumps->reader, ret))
 		return NULL;
-	forget_text(jumps);
-	if (count > TEXT_MAX_BYTES)
-		return error_new(ERROR_UNSUPPORTED,
-				 "its module is too large to be searched for jumps into it");
-	_cleanup_free_ uint8_t *text = malloc(count);
-	if (!text)
-		return error_no_memory();
-	if (!jumps->reader.read(jumps->reader.context, request->text_start, text, count))
-		return error_new(ERROR_UNSUPPORTED, "its module's text cannot be read");
-	jumps->text = take_ptr(text);
-	jumps->text_count = count;
-	jumps->text_start = request->text_start;
-	return NULL;
+	struct error *err =
+		text_load(&jumps->text, &jumps->reader, request->text_start, request->text_end);
+	if (!err)
+		err = window_plan(&jumps->reader, request->entry, &jumps->text.survey, ret);
+	return err ? err : precedents_add(jumps->precedents, request, ret);
 }
 
 struct error *jumps_plan(struct jumps *jumps, const struct probe_request *request)
@@ -222,10 +229,7 @@ struct error *jumps_plan(struct jumps *jumps, const struct probe_request *reques
 	if (jumps_has(jumps, request->entry))
 		return NULL;
 	struct jump jump = {.state = JUMP_PLANNED, .request = *request};
-	struct error *err = read_text(jumps, request);
-	if (!err)
-		err = window_plan(&jumps->reader, request->entry, jumps->text, jumps->text_count,
-				  jumps->text_start, &jump.window);
+	struct error *err = plan_window(jumps, request, &jump.window);
 	if (err)
 		return err;
 	if (!array_reserve(&jumps->items, &jumps->capacity, jumps->count + 1, sizeof *jumps->items))
@@ -255,7 +259,7 @@ void jumps_forget(struct jumps *jumps, target_addr start, target_addr end)
 		if (!lies_in(&jumps->items[i], start, end))
 			jumps->items[kept++] = jumps->items[i];
 	jumps->count = kept;
-	forget_text(jumps);
+	text_deinit(&jumps->text);
 }
 
 /* ---- the agent */
@@ -281,44 +285,69 @@ struct error *jumps_arm(struct jumps *jumps, struct target_thread *thread)
 	return agent_map_arm(jumps->space, &jumps->map, thread, jumps->modules);
 }
 
+struct error *jumps_hint_threads(struct jumps *jumps, uint32_t tid_offset)
+{
+	if (jumps->map.tid_offset || !tid_offset)
+		return NULL;
+	jumps->map.tid_offset = tid_offset;
+	return jumps->channel ? agent_map_set_tid_offset(jumps->space, &jumps->map) : NULL;
+}
+
 struct error *jumps_disarm(struct jumps *jumps)
 {
 	return jumps->channel ? agent_map_disarm(jumps->space, &jumps->map) : NULL;
 }
 
-static struct error *prepare(struct jumps *jumps, struct jump *jump)
+static struct error *build_stub(const struct jumps *jumps, const struct jump *jump,
+				target_addr address, struct agent_stub *ret)
+{
+	return jump_stub_build(&jumps->reader, &jump->request, &jump->window, jumps->map.code,
+			       address, ret);
+}
+
+/*
+ * Sets jump->stub to the stub that it has from an earlier time, of an adopted agent or from before
+ * its module was unloaded; *found_ret false where there is none.
+ */
+static struct error *reuse_stub(const struct jumps *jumps, struct jump *jump, bool *found_ret)
+{
+	*found_ret = false;
+	for (uint32_t i = 0; i < jumps->stub_count; i++) {
+		if (jumps->stub_sites[i].v != jump->window.entry.v)
+			continue;
+		struct agent_stub there, wanted;
+		jump->stub = agent_map_stub(&jumps->map, i);
+		struct error *err = target_read(jumps->space, jump->stub, &there, sizeof there);
+		if (!err)
+			err = build_stub(jumps, jump, jump->stub, &wanted);
+		*found_ret = !err && memcmp(&wanted, &there, sizeof wanted) == 0;
+		if (err || *found_ret)
+			return err;
+	}
+	return NULL;
+}
+
+static struct error *write_stub(struct jumps *jumps, struct jump *jump)
 {
 	if (jumps->stub_count == AGENT_STUBS_MAX)
 		return error_new(ERROR_UNSUPPORTED, "the agent has room for %d functions",
 				 AGENT_STUBS_MAX);
 	struct agent_stub stub;
-	target_addr address = agent_map_stub(&jumps->map, jumps->stub_count);
-	struct error *err = jump_stub_build(&jumps->reader, &jump->request, &jump->window,
-					    jumps->map.code, address, &stub);
+	jump->stub = agent_map_stub(&jumps->map, jumps->stub_count);
+	struct error *err = build_stub(jumps, jump, jump->stub, &stub);
+	if (!err)
+		err = target_write(jumps->space, jump->stub, &stub, sizeof stub);
 	if (err)
 		return err;
-	/* An adopted agent may have the very stub from last time. */
-	for (uint32_t i = 0; i < jumps->stub_count; i++) {
-		struct agent_stub other;
-		target_addr there = agent_map_stub(&jumps->map, i);
-		struct agent_stub same;
-		err = target_read(jumps->space, there, &other, sizeof other);
-		if (!err && other.site == stub.site)
-			err = jump_stub_build(&jumps->reader, &jump->request, &jump->window,
-					      jumps->map.code, there, &same);
-		if (err)
-			return err;
-		if (other.site == stub.site && memcmp(&same, &other, sizeof same) == 0) {
-			jump->stub = there;
-			return NULL;
-		}
-	}
-	err = target_write(jumps->space, address, &stub, sizeof stub);
-	if (err)
-		return err;
-	jump->stub = address;
-	jumps->stub_count++;
+	jumps->stub_sites[jumps->stub_count++] = jump->window.entry;
 	return agent_map_set_stub_count(jumps->space, &jumps->map, jumps->stub_count);
+}
+
+static struct error *prepare(struct jumps *jumps, struct jump *jump)
+{
+	bool found;
+	struct error *err = reuse_stub(jumps, jump, &found);
+	return err || found ? err : write_stub(jumps, jump);
 }
 
 struct error *jumps_prepare(struct jumps *jumps)
@@ -331,7 +360,7 @@ struct error *jumps_prepare(struct jumps *jumps)
 		if (!err)
 			jumps->items[i].state = JUMP_PREPARED;
 	}
-	forget_text(jumps);
+	text_deinit(&jumps->text);
 	return err;
 }
 
@@ -414,7 +443,7 @@ struct error *jumps_remove(struct jumps *jumps)
 
 bool jumps_hold(const struct jumps *jumps, uint64_t pc)
 {
-	return jumps->channel && agent_map_holds(&jumps->map, pc);
+	return jumps->map.code.v && agent_map_holds(&jumps->map, pc);
 }
 
 static void undo_at(target_addr site, const uint8_t original[CODE_JUMP_BYTES], target_addr address,

@@ -18,13 +18,15 @@
 
 #include "agent/abi.h"
 #include "probe/channel.h"
+#include "probe/precedents.h"
 #include "probe/probe.h"
 #include "target/remote.h"
 
 struct jumps;
 
+/* precedents: the session's, which outlives the jumps; plans are looked up there, and noted. */
 struct error *jumps_create(const struct target_space *space, const struct code_reader *reader,
-			   struct jumps **ret);
+			   struct precedents *precedents, struct jumps **ret);
 
 /*
  * Those of a forked child: same places, same bytes. Its agent is off until jumps_arm; the channel,
@@ -37,13 +39,24 @@ struct error *jumps_copy(const struct jumps *jumps, const struct target_space *s
 void jumps_destroy(struct jumps *jumps);
 
 /*
- * Looks for an agent that an earlier session left in the space. Its jumps, if any are in place, are
- * from now on undone in what jumps_undo gives, and jumps_remove_leftovers takes them out. An agent
- * of this very version is used again. *found_ret: how many jumps stand.
+ * Looks for an agent that an earlier session left in the space: the predecessor. Its jumps, if any
+ * are in place, are from now on undone in what jumps_undo gives. An agent of this very version is
+ * used again. *found_ret: how many jumps stand.
  */
 struct error *jumps_adopt(struct jumps *jumps, size_t *found_ret);
-/* With every running thread stopped. */
-struct error *jumps_remove_leftovers(struct jumps *jumps);
+
+/* Whether there is something of a predecessor that is not known to be at rest. */
+bool jumps_have_predecessor(const struct jumps *jumps);
+
+/* With every running thread stopped: takes its jumps out, and turns it off. Idempotent. */
+struct error *jumps_retire_predecessor(struct jumps *jumps);
+
+/*
+ * With every running thread stopped, none of them in the agent (jumps_hold): whether nobody, not
+ * even a handler's interrupted thread, is at work in it. It is then at rest, and its memory
+ * replaced.
+ */
+bool jumps_predecessor_rests(struct jumps *jumps);
 
 /*
  * Plans a jump. ERROR_UNSUPPORTED with the reason where there can be none; an alias of a planned
@@ -76,6 +89,9 @@ struct error *jumps_publish(struct jumps *jumps, const struct unwind_module *mod
  */
 struct error *jumps_arm(struct jumps *jumps, struct target_thread *thread);
 struct error *jumps_disarm(struct jumps *jumps);
+
+/* Where the C library keeps thread ids, if no thread has shown it yet. 0: not known either. */
+struct error *jumps_hint_threads(struct jumps *jumps, uint32_t tid_offset);
 
 /* Writes the stubs of what is planned. ERROR_UNSUPPORTED: out of reach, too many. */
 struct error *jumps_prepare(struct jumps *jumps);

@@ -63,7 +63,7 @@ static void describe(struct agent_stub *stub, const struct probe_request *reques
 	stub->count_argument = function->count_argument;
 	stub->pointer_argument = function->pointer_argument;
 	stub->result_argument = function->result_argument;
-	stub->leaf = function->leaf;
+	stub->leaf = request->leaf;
 }
 
 struct error *jump_stub_build(const struct code_reader *reader, const struct probe_request *request,

@@ -30,8 +30,11 @@ enum probe_purpose {
 struct probe_request {
 	enum probe_purpose purpose;
 	const struct allocator_function *function; /* PROBE_ALLOCATOR */
+	bool leaf;				   /* it calls no other function that is probed */
 	target_addr entry;
 	target_addr text_start, text_end; /* the executable mapping that entry lies in */
+	image_id image;			  /* what is mapped there; 0: not known */
+	uint64_t bias;			  /* target address - image address */
 };
 
 /* A hit, as far as probes can tell. */

@@ -80,7 +80,6 @@ void ring_reader_assign(struct ring_reader *reader, space_id space, uint32_t thr
 {
 	reader->space = space;
 	reader->thread = thread;
-	reader->at.timed = false;
 	reader->at.stamp = 0;
 	reader->at.wide = 0;
 	forget_stacks(reader);
@@ -110,13 +109,9 @@ static inline uint64_t word_at(const struct ring_reader *reader, uint64_t positi
 
 static inline uint64_t record_time(const struct ring_cursor *at, const struct ring_context *context)
 {
-	uint64_t time_ns = at->time_ns;
-	if (at->stamp)
-		time_ns = ring_context_time(context, at->stamp);
-	else if (!at->timed)
-		time_ns = context->begin_ns;
+	uint64_t known_ns = at->stamp ? ring_context_time(context, at->stamp) : context->floor_ns;
 	/* A thread that moves to another CPU may see the counter a little back. */
-	return time_ns > at->time_ns ? time_ns : at->time_ns;
+	return known_ns > at->time_ns ? known_ns : at->time_ns;
 }
 
 static inline void classify(struct ring_record *record, const struct shape *shape,
@@ -153,7 +148,6 @@ static inline bool decode_record(const struct ring_reader *reader, struct ring_c
 	if (__builtin_expect(bad, 0))
 		return false;
 	at->time_ns = record_time(at, context);
-	at->timed |= at->stamp != 0;
 	record->event.space = reader->space;
 	record->event.thread = reader->thread;
 	record->event.site.v = site & (uint32_t)shape->site;

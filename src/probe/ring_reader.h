@@ -34,7 +34,7 @@ struct ring_context {
 	struct rings_sink sink;
 	struct rings_clock clock;
 	uint64_t ns_scale;    /* nanoseconds a tick, times 2^RING_SCALE_BITS */
-	uint64_t begin_ns;    /* when this take began */
+	uint64_t floor_ns;    /* when the last take began: what it did not find came later */
 	uint64_t latest;      /* a stamp after this cannot be: it would lie in the future */
 	uint64_t taken_words; /* of this take */
 	uint64_t frames[AGENT_DEPTH_MAX];
@@ -46,7 +46,6 @@ struct ring_cursor {
 	uint64_t time_ns; /* of the last record */
 	uint64_t stamp;	  /* of a RING_TIME whose record has not come yet, 0: none */
 	uint64_t wide;	  /* the same for RING_WIDE */
-	bool timed;	  /* time_ns is the time of a stamp */
 };
 
 /*

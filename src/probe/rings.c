@@ -179,11 +179,11 @@ struct error *rings_take(struct rings *rings, bool all, uint64_t *taken_ret)
 	rings->merge.cut = all && !moved ? UINT64_MAX : cut;
 	context->taken_words = 0;
 	if (rings->merge.count) {
-		context->begin_ns = ring_context_time(context, cut);
 		context->latest = now_ticks() + ticks_of(&context->clock, FUTURE_NS);
 		err = ring_merge_run(&rings->merge, context);
 	}
 	settle(rings);
+	context->floor_ns = ring_context_time(context, cut);
 	if (all || ++rings->takes % LOST_EVERY == 0)
 		count_lost(rings);
 	*taken_ret = context->taken_words;

@@ -13,10 +13,13 @@ static bool read_original(void *context, target_addr address, void *bytes, size_
 	struct probe_set *set = context;
 	if (!set->reader.read(set->reader.context, address, bytes, count))
 		return false;
-	for (size_t i = 0; i < count; i++) {
-		struct site *site = map_get(&set->sites, address.v + i);
-		if (site && site->armed)
-			((uint8_t *)bytes)[i] = site->original;
+	size_t cursor = 0;
+	struct map_entry *entry;
+	while ((entry = map_next(&set->sites, &cursor))) {
+		const struct site *site = entry->value;
+		uint64_t offset = site->address.v - address.v;
+		if (offset < count && site->armed)
+			((uint8_t *)bytes)[offset] = site->original;
 	}
 	return true;
 }

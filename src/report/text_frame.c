@@ -100,6 +100,25 @@ static void write_filters(struct buffer *out, const struct query *query)
 				   "goes through\n");
 }
 
+/*
+ * Jumps write down the time of few calls while a process has one thread (agent/ring.h); others are
+ * known to be later than when the rings were looked at last.
+ */
+static void write_precision(struct buffer *out, const struct snapshot *snapshot,
+			    enum query_show show)
+{
+	if (show != QUERY_LIFETIME)
+		return;
+	for (size_t i = 0; i < snapshot->process_count; i++) {
+		const char *engine = snapshot->processes[i].engine;
+		if (!engine || (strcmp(engine, "jump") && strcmp(engine, "mixed")))
+			continue;
+		buffer_string(out, "inexact: seen by jumps, the times of a process with one thread "
+				   "are 5 ms early at most (--engine breakpoint: exact)\n");
+		return;
+	}
+}
+
 /* What was compared: a line for each of the two. */
 static void write_compared(struct buffer *out, const char *name, const struct snapshot *snapshot,
 			   enum query_show show)
@@ -125,6 +144,7 @@ void text_frame_above(struct buffer *out, const struct snapshot *snapshot,
 		units_count(out, snapshot->totals.events, "event");
 		buffer_string(out, " seen\n");
 	}
+	write_precision(out, snapshot, table->query.show);
 	write_filters(out, &table->query);
 	buffer_char(out, '\n');
 }

@@ -44,9 +44,7 @@ static struct error *look(struct session *session, struct session_space *space,
 static struct error *clean(struct session *session, struct session_space *space,
 			   struct session_findings *ret)
 {
-	stop_pause(session, space, NULL);
-	struct error *err = jumps_remove_leftovers(space->jumps);
-	stop_go_on(session);
+	struct error *err = stop_predecessor(session, space);
 	ret->removed = err ? 0 : ret->leftovers;
 	return err;
 }

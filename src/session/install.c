@@ -171,9 +171,7 @@ static struct error *write_when_clear(struct session *session, struct session_sp
 		stop_pause(session, space, NULL);
 		struct error *err = is_blocked(session, space, &blocked);
 		if (!err && !blocked) {
-			err = jumps_remove_leftovers(space->jumps);
-			if (!err)
-				err = jumps_write(space->jumps);
+			err = jumps_write(space->jumps);
 		}
 		stop_go_on(session);
 		if (err || !blocked)

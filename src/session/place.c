@@ -85,7 +85,9 @@ static struct probe_request request_of(const struct module *module, enum probe_p
 				      .function = function,
 				      .entry = entry,
 				      .text_start = module->start,
-				      .text_end = module->end};
+				      .text_end = module->end,
+				      .image = module->image_id,
+				      .bias = module->bias};
 }
 
 /*
@@ -199,8 +201,17 @@ static struct error *note_plan(struct session_space *space, const struct module 
 	return NULL;
 }
 
+static bool has_symbol(const struct module *module, const char *name)
+{
+	struct image_symbol symbol;
+	if (!name)
+		return false;
+	_cleanup_error_ struct error *err = image_symbol_find(module->image, name, &symbol);
+	return !err;
+}
+
 static struct error *plan_function(struct session_space *space, const struct module *module,
-				   const struct allocator_function *function)
+				   const struct allocator_function *function, bool marked)
 {
 	target_addr entry;
 	bool found;
@@ -208,6 +219,7 @@ static struct error *plan_function(struct session_space *space, const struct mod
 	if (!err && !found)
 		return NULL;
 	struct probe_request request = request_of(module, PROBE_ALLOCATOR, function, entry);
+	request.leaf = function->leaf || (function->leaf_if_marked && marked);
 	if (!err)
 		err = jumps_plan(space->jumps, &request);
 	if (!err || error_kind_of(err) == ERROR_NO_MEMORY)
@@ -223,10 +235,13 @@ static struct error *plan_family(struct session_space *space, const struct modul
 				 const struct allocator_family *family)
 {
 	struct error *err = NULL;
+	bool marked = has_symbol(module, family->leaf_marker);
 	for (size_t o = 0; !err && o < sizeof order / sizeof order[0]; o++)
 		for (size_t i = 0; !err && i < family->function_count; i++)
 			if (family->functions[i].role == order[o])
-				err = plan_function(space, module, &family->functions[i]);
+				err = plan_function(space, module, &family->functions[i], marked);
+	if (!err)
+		err = jumps_hint_threads(space->jumps, family->tid_offset);
 	if (!err)
 		return note_plan(space, module, family);
 	jumps_withdraw(space->jumps, module->start, module->end);
@@ -283,7 +298,7 @@ struct error *place_linker(struct session_space *space, const struct module *mod
 	if (jumps_has(space->jumps, entry))
 		return NULL;
 	struct probe_request request = request_of(module, PROBE_LINKER, NULL, entry);
-	if (space->plan_count || jumps_are_settled(space->jumps)) {
+	if (space->engine != SESSION_ENGINE_BREAKPOINT) {
 		err = jumps_plan(space->jumps, &request);
 		if (!err)
 			return note_plan(space, module, NULL);
@@ -332,6 +347,7 @@ static struct error *list_family(struct session_space *space, const struct modul
 struct error *place_plans_written(struct session_space *space)
 {
 	struct error *err = NULL;
+	space_note_remote(space);
 	for (size_t i = 0; !err && i < space->plan_count; i++)
 		if (space->plans[i].family)
 			err = list_family(space, &space->plans[i].module, space->plans[i].family);

@@ -23,8 +23,8 @@ struct error *place_family(struct session_space *space, const struct module *mod
 			   const struct allocator_family *family);
 
 /*
- * Probes the dynamic linker's notification where the module has it: by a jump where there is an
- * agent or one is planned, by a breakpoint until then.
+ * Probes the dynamic linker's notification where the module has it: by a jump if one may be, so
+ * that a program that is started never meets a breakpoint.
  */
 struct error *place_linker(struct session_space *space, const struct module *module);
 

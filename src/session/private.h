@@ -103,6 +103,12 @@ void stop_pause(struct session *session, const struct session_space *space,
 		const struct target_thread *only);
 void stop_go_on(struct session *session);
 
+/*
+ * Retires the agent that an earlier session has left in a space, if there is one: see jump.h.
+ * ERROR_GONE: the space has ended meanwhile and is not there any more.
+ */
+struct error *stop_predecessor(struct session *session, struct session_space *space);
+
 /* Handles what came while the target stood still, without waiting for more. */
 struct error *stop_catch_up(struct session *session);
 

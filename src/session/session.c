@@ -130,6 +130,8 @@ static struct error *begin_attach(struct tracing *tracing)
 			  "process %d: %zu jumps of a session that was killed are taken over",
 			  session->root, leftovers);
 	if (!err)
+		err = stop_predecessor(session, space);
+	if (!err)
 		err = install_update(session, space, NULL);
 	if (!err && !space->allocator_functions)
 		err = error_new(

@@ -82,7 +82,8 @@ struct error *space_create(struct target_space *target, struct registry *registr
 	struct code_reader reader = reader_of(space);
 	struct error *err = probe_set_create(&probe_breakpoint, target, &reader, &space->probes);
 	if (!err)
-		err = jumps_create(target, probe_set_reader(space->probes), &space->jumps);
+		err = jumps_create(target, probe_set_reader(space->probes), &probe_list->precedents,
+				   &space->jumps);
 	if (err)
 		return err;
 	*ret = take_ptr(space);
@@ -126,6 +127,7 @@ void space_probes_deinit(struct space_probes *probes)
 	for (size_t i = 0; i < probes->count; i++)
 		free(probes->items[i].reason);
 	free(probes->items);
+	precedents_deinit(&probes->precedents);
 	*probes = (struct space_probes){0};
 }
 
@@ -184,12 +186,38 @@ static struct error *probe_modules(struct session_space *space)
 	return err;
 }
 
+void space_note_remote(const struct session_space *space)
+{
+	target_addr call = space->target->remote_call, restore = space->target->remote_restore;
+	const struct module *module = modules_find(&space->modules, call);
+	if (module && module == modules_find(&space->modules, restore))
+		space->probe_list->remote = (struct space_remote){.image = module->image_id,
+								  {call.v - module->bias},
+								  {restore.v - module->bias}};
+}
+
+/* Looked for anew it would cost more than all else: half of libc's text is read. */
+static void recall_remote(struct session_space *space)
+{
+	const struct space_remote *remote = &space->probe_list->remote;
+	for (size_t i = 0; i < space->modules.count; i++) {
+		const struct module *module = &space->modules.items[i];
+		if (module->image_id.v != remote->image.v)
+			continue;
+		space->target->remote_call.v = remote->call.v + module->bias;
+		space->target->remote_restore.v = remote->restore.v + module->bias;
+	}
+}
+
 struct error *space_update(struct session_space *space, bool *changed_ret)
 {
 	struct error *err = read_modules(space, changed_ret);
 	if (error_catch(&err, ERROR_GONE))
 		*changed_ret = false;
-	return err || !*changed_ret ? err : probe_modules(space);
+	if (err || !*changed_ret)
+		return err;
+	recall_remote(space);
+	return probe_modules(space);
 }
 
 struct error *space_check(struct session_space *space)

@@ -24,9 +24,21 @@ struct space_probe {
 	char *reason;	  /* why not, or why it is less than it could be; owned */
 };
 
+/*
+ * Where an image, 0 if none was seen, holds the code of its own that a borrowed thread runs: see
+ * remote_call and remote_restore of struct target_space.
+ */
+struct space_remote {
+	image_id image;
+	image_addr call, restore;
+};
+
+/* What the session knows of probes, over all of its spaces. */
 struct space_probes {
 	struct space_probe *items;
 	size_t count, capacity;
+	struct precedents precedents;
+	struct space_remote remote;
 };
 
 /* A family (NULL: the linker's notification) whose jumps are planned and not written. */
@@ -67,6 +79,9 @@ void space_destroy(struct session_space *space);
  * which install.c sees through.
  */
 struct error *space_update(struct session_space *space, bool *changed_ret);
+
+/* Notes, for the spaces to come, where in its modules the code was that a borrowed thread ran. */
+void space_note_remote(const struct session_space *space);
 
 /*
  * Reads the modules and looks whether there is anything to probe, writing nothing. ERROR_NOT_FOUND

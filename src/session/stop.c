@@ -116,6 +116,14 @@ static void drop_spaces(struct session *session)
 	map_deinit(&session->taps.spaces);
 }
 
+enum { TRIES_MAX = 20, RETRY_NS = 1000000 };
+
+static void wait_a_little(void)
+{
+	struct timespec pause = {.tv_nsec = RETRY_NS};
+	nanosleep(&pause, NULL);
+}
+
 struct presence {
 	bool in_agent;
 };
@@ -125,7 +133,7 @@ static void look_for_agent(void *context, struct target_thread *thread)
 {
 	struct presence *presence = context;
 	const struct session_space *space = thread->process->space->owner_data;
-	if (!space || !jumps_channel(space->jumps))
+	if (!space)
 		return;
 	const struct user_regs_struct *registers = NULL;
 	uint64_t pc, sp;
@@ -154,7 +162,6 @@ struct error *stop_catch_up(struct session *session)
  */
 static struct error *retire_agents(struct session *session)
 {
-	enum { TRIES_MAX = 20, PAUSE_NS = 1000000 };
 	struct error *first = NULL;
 	bool in_agent = true;
 	for (int try = 0; session->taps.first && in_agent && try < TRIES_MAX; try++) {
@@ -169,11 +176,32 @@ static struct error *retire_agents(struct session *session)
 		target_go_on(&session->target);
 		note_freeze(session, &session->remove_frozen_ns);
 		keep_first(&first, stop_catch_up(session));
-		struct timespec pause = {.tv_nsec = PAUSE_NS};
 		if (in_agent)
-			nanosleep(&pause, NULL);
+			wait_a_little();
 	}
 	return first;
+}
+
+struct error *stop_predecessor(struct session *session, struct session_space *space)
+{
+	space_id id = space->target->id;
+	struct error *err = NULL;
+	bool rests = !jumps_have_predecessor(space->jumps);
+	for (int try = 0; !err && !rests && try < TRIES_MAX; try++) {
+		stop_pause(session, space, NULL);
+		err = jumps_retire_predecessor(space->jumps);
+		struct presence presence = {false};
+		target_visit_threads(&session->target, space->target, look_for_agent, &presence);
+		rests = !presence.in_agent && jumps_predecessor_rests(space->jumps);
+		stop_go_on(session);
+		if (!err)
+			err = stop_catch_up(session);
+		if (!err && taps_space(&session->taps, id) != space)
+			return error_new(ERROR_GONE, "the process has ended");
+		if (!rests)
+			wait_a_little();
+	}
+	return err;
 }
 
 struct error *stop_all(struct session *session)

@@ -226,34 +226,68 @@ static struct error *take(struct session *session, bool all, uint64_t *taken_ret
 	return NULL;
 }
 
-static void rest(struct taps *taps, struct channel *channel, uint64_t wait_ns)
+/*
+ * The newest channels, as they were when the lock was held last. The reader alone frees taps, so
+ * that it may look at these without the lock.
+ */
+struct recent {
+	struct channel *channels[16];
+	size_t count;
+};
+
+static void note_recent(const struct taps *taps, struct recent *ret)
+{
+	ret->count = 0;
+	for (const struct tap *tap = taps->first;
+	     tap && ret->count < sizeof ret->channels / sizeof ret->channels[0]; tap = tap->next)
+		ret->channels[ret->count++] = tap->channel;
+}
+
+/* Takes the lock; agents that wait for whoever has it see that somebody lives. */
+static void lock_showing_life(struct taps *taps, const struct recent *recent)
+{
+	while (pthread_mutex_trylock(&taps->lock) != 0) {
+		for (size_t i = 0; i < recent->count; i++)
+			channel_show_life(recent->channels[i]);
+		struct timespec limit;
+		clock_gettime(CLOCK_REALTIME, &limit);
+		limit.tv_nsec += (long)IDLE_WAIT_NS;
+		limit.tv_sec += limit.tv_nsec / 1000000000;
+		limit.tv_nsec %= 1000000000;
+		if (pthread_mutex_timedlock(&taps->lock, &limit) == 0)
+			return;
+	}
+}
+
+static void rest(struct taps *taps, const struct recent *recent, uint64_t wait_ns)
 {
 	if (atomic_load_explicit(&taps->wanted, memory_order_relaxed))
 		sched_yield();
-	if (channel)
-		channel_wait(channel, wait_ns);
+	if (recent->count)
+		channel_wait(recent->channels[0], wait_ns);
 }
 
 static void *reader_main(void *context)
 {
 	struct session *session = context;
 	struct taps *taps = &session->taps;
+	struct recent recent = {.count = 0};
 	uint64_t wait_ns = BUSY_WAIT_NS;
 	while (!atomic_load(&taps->stop)) {
 		uint64_t taken = 0;
 		bool asks = false;
-		pthread_mutex_lock(&taps->lock);
+		lock_showing_life(taps, &recent);
 		destroy_all(taps, &taps->done);
 		if (!taps->failure)
 			taps->failure = take(session, false, &taken, &asks);
-		struct channel *channel = taps->first ? taps->first->channel : NULL;
+		note_recent(taps, &recent);
 		pthread_mutex_unlock(&taps->lock);
 		if (asks) {
 			atomic_store(&taps->linker_asks, true);
 			session_poke(session);
 		}
 		wait_ns = taken ? BUSY_WAIT_NS : wait_ns * 2;
-		rest(taps, channel, wait_ns < IDLE_WAIT_NS ? wait_ns : (wait_ns = IDLE_WAIT_NS));
+		rest(taps, &recent, wait_ns < IDLE_WAIT_NS ? wait_ns : (wait_ns = IDLE_WAIT_NS));
 	}
 	return NULL;
 }

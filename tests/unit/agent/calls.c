@@ -391,6 +391,7 @@ static void leave_a_resize(bool bounds, int frames)
 	ck_assert_uint_eq(rig_count(&calls.records, RING_RESIZE_BEGIN), 1);
 	ck_assert_uint_eq(rig_count(&calls.records, RING_RESIZE_END), 1);
 	ck_assert_uint_eq(rig_count(&calls.records, RING_CREATE), 1);
+	ck_assert_uint_eq(rig_area(&calls.rig, 0)->outer_sp, 0);
 	tear_down(&calls);
 }
 

@@ -41,18 +41,29 @@ static __attribute__((naked)) void *returns_second(void *old __attribute__((unus
 			 "ret\n");
 }
 
+/* A call with another one inside: that one is never to be seen. */
+static void *create_by_inner(size_t id);
+
 /* All that a handler and the test share. */
 static struct {
 	struct rig rig;
 	void *(*create)(size_t size);
 	void (*release)(void *address);
 	void *(*resize)(void *old, size_t size);
+	void *(*create_nested)(size_t size);
+	size_t inner_id;
 	volatile int depth, max_depth;
 	volatile long step, leave_at;
 	volatile size_t next_id;
 	sigjmp_buf way_out;
 	struct rig_records records;
 } world;
+
+static __attribute__((noinline)) void *create_by_inner(size_t id)
+{
+	world.create(world.inner_id);
+	return (void *)id;
+}
 
 static size_t new_id(void)
 {
@@ -124,6 +135,10 @@ static void set_up(int flags)
 								   .pointer_argument = 1,
 								   .size_argument = 2,
 								   .function = returns_second});
+	world.create_nested =
+		rig_stub(&world.rig, &(struct rig_function){.role = AGENT_CREATE,
+							    .size_argument = 1,
+							    .function = create_by_inner});
 	struct sigaction action = {.sa_sigaction = on_step,
 				   .sa_flags = SA_SIGINFO | SA_NODEFER | flags};
 	ck_assert_int_eq(sigaction(SIGTRAP, &action, NULL), 0);
@@ -195,9 +210,12 @@ static void expect_times_in_order(void)
 {
 	uint64_t *created = calloc(IDS, sizeof *created);
 	ck_assert_ptr_nonnull(created);
-	for (size_t i = 0; i < world.records.count; i++)
+	for (size_t i = 0; i < world.records.count; i++) {
+		if (world.records.items[i].level > 0 && !world.records.items[i].time)
+			ck_abort_msg("a handler's record has no time");
 		if (world.records.items[i].kind == RING_CREATE)
 			created[world.records.items[i].address] = world.records.items[i].time;
+	}
 	for (size_t i = 0; i < world.records.count; i++) {
 		const struct rig_record *record = &world.records.items[i];
 		if (record->kind == RING_RELEASE && record->time &&
@@ -226,6 +244,7 @@ static void step_through(int rounds)
 	struct tally *tally = read_tally();
 	expect_each_once(tally, FIRST_ID, world.next_id);
 	expect_times_in_order();
+	ck_assert_uint_eq(world.rig.shared->many, 1);
 	free(tally);
 }
 
@@ -262,26 +281,38 @@ START_TEST(handlers_inside_handlers_lose_nothing)
 END_TEST
 
 /*
- * A call that the handler leaves at one step; false once there are fewer steps. Made twice from the
- * same place where its stack is to be known.
+ * A call that the handler leaves at one step; false once there are fewer steps. The same call is
+ * made before, where its stack is to be known, and afterwards, to see what was left of that.
  */
 static __attribute__((noinline)) bool leave_at(long step, bool known_stack)
 {
-	world.leave_at = NEVER;
-	for (volatile int pass = known_stack ? 0 : 1; pass < 2; pass++) {
-		if (pass == 1 && sigsetjmp(world.way_out, 1) != 0)
-			break;
+	enum { BEFORE, LEFT, AFTER, PASSES };
+	volatile long steps = 0;
+	for (volatile int pass = known_stack ? BEFORE : LEFT; pass < PASSES; pass++) {
+		if (pass == LEFT && sigsetjmp(world.way_out, 1) != 0)
+			continue;
 		world.step = 0;
 		world.depth = 0;
-		if (pass == 1) {
+		if (pass == LEFT) {
 			world.leave_at = step;
 			SET_TRAP_FLAG();
 		}
 		create_and_release(new_id());
 		CLEAR_TRAP_FLAG();
+		world.leave_at = NEVER;
+		if (pass == LEFT)
+			steps = world.step;
 	}
-	world.leave_at = NEVER;
-	return world.step > step;
+	return steps == 0;
+}
+
+/* The same at another place of the stack for each step, where no reader has heard of it. */
+static __attribute__((noinline)) bool leave_elsewhere_at(long step)
+{
+	volatile char *room = __builtin_alloca(16 * ((size_t)step + 1));
+	room[0] = 1;
+	bool left = leave_at(step, false);
+	return left && room[0];
 }
 
 static __attribute__((noinline)) void create_from_below(int frames, size_t id)
@@ -298,13 +329,13 @@ static __attribute__((noinline)) void create_from_below(int frames, size_t id)
 static void leave_at_every_step(bool known_stack)
 {
 	/* A walk has a thousand steps: all of them are for the long run. */
-	long stride = known_stack || getenv("TRACEALLOC_LONG") ? 1 : 7;
+	long stride = known_stack || getenv("TRACEALLOC_LONG") ? 1 : 29;
 	long step = 0;
 	bool more;
 	do {
 		if (!known_stack)
 			forget_stacks();
-		more = leave_at(step, known_stack);
+		more = known_stack ? leave_at(step, true) : leave_elsewhere_at(step);
 		step += stride;
 		size_t first = world.next_id;
 		create_and_release(new_id());
@@ -323,7 +354,7 @@ static void leave_at_every_step(bool known_stack)
 		free(tally);
 		rig_tell_bounds(&world.rig);
 	} while (more);
-	ck_assert_int_gt(step, known_stack ? 100 : 300);
+	ck_assert_int_gt(step, known_stack ? 100 : 400);
 }
 
 START_TEST(a_handler_that_does_not_come_back_leaves_nothing_behind)
@@ -369,7 +400,7 @@ END_TEST
 
 static __attribute__((noinline)) bool leave_resize_at(long step)
 {
-	world.leave_at = NEVER;
+	volatile bool left = true;
 	for (volatile int pass = 0; pass < 2; pass++) {
 		if (pass == 1 && sigsetjmp(world.way_out, 1) != 0)
 			break;
@@ -382,9 +413,10 @@ static __attribute__((noinline)) bool leave_resize_at(long step)
 		}
 		world.resize((void *)old, new);
 		CLEAR_TRAP_FLAG();
+		left = pass == 0;
 	}
 	world.leave_at = NEVER;
-	return world.step > step;
+	return left;
 }
 
 START_TEST(a_resize_that_a_handler_leaves_anywhere_hides_nothing)
@@ -409,6 +441,32 @@ START_TEST(a_resize_that_a_handler_leaves_anywhere_hides_nothing)
 }
 END_TEST
 
+/* What handlers do while the outer call is under way is taken for a part of it, and not seen. */
+START_TEST(an_inner_call_stays_unseen_whatever_interrupts)
+{
+	set_up(0);
+	for (int i = 0; i < 6; i++) {
+		if (i == 3)
+			rig_tell_bounds(&world.rig);
+		if (i % 2)
+			forget_stacks();
+		size_t outer = new_id();
+		world.inner_id = new_id();
+		SET_TRAP_FLAG();
+		world.create_nested(outer);
+		CLEAR_TRAP_FLAG();
+		struct tally *tally = read_tally();
+		ck_assert_uint_eq(tally->created[outer], 1);
+		ck_assert_uint_eq(tally->created[world.inner_id], 0);
+		for (size_t id = world.inner_id + 1; id < world.next_id; id++)
+			ck_assert_uint_le(tally->created[id], 1);
+		free(tally);
+	}
+	ck_assert_int_gt(world.step, 600);
+	ck_assert_uint_eq(rig_area(&world.rig, 0)->outer_sp, 0);
+}
+END_TEST
+
 static Suite *interrupted_suite(void)
 {
 	Suite *suite = suite_create("agent interrupted");
@@ -422,6 +480,7 @@ static Suite *interrupted_suite(void)
 	tcase_add_test(tests, a_handler_that_does_not_come_back_may_leave_a_walk);
 	tcase_add_test(tests, a_resize_that_is_interrupted_anywhere_stays_whole);
 	tcase_add_test(tests, a_resize_that_a_handler_leaves_anywhere_hides_nothing);
+	tcase_add_test(tests, an_inner_call_stays_unseen_whatever_interrupts);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

@@ -24,10 +24,12 @@ static void mutate(struct buffer *body, uint64_t *state)
 
 static void expect_harmless(const struct buffer *text)
 {
+	size_t harmful = 0;
 	for (size_t i = 0; i < text->count; i++) {
 		unsigned char c = (unsigned char)text->bytes[i];
-		ck_assert_msg(c == '\n' || c == '\t' || (c >= 0x20 && c != 0x7f), "byte %02x", c);
+		harmful += c != '\n' && c != '\t' && (c < 0x20 || c == 0x7f);
 	}
+	ck_assert_uint_eq(harmful, 0);
 }
 
 static void ask(const struct snapshot *old, const struct snapshot *new, struct query query)
@@ -66,7 +68,7 @@ static void ask_everything(const struct snapshot *old, const struct snapshot *ne
 
 START_TEST(whatever_is_accepted_can_be_asked_everything)
 {
-	enum { ROUNDS = 1500 };
+	enum { ROUNDS = 500 };
 	struct snapshot *original = sample_snapshot();
 	_cleanup_buffer_ struct buffer body = {0};
 	ck_assert_ptr_null(body_encode(original, &body));

@@ -28,6 +28,7 @@ static const struct {
 	{"text-peak-quiet.txt", {.show = QUERY_PEAK, .top = 3}, {.body_only = true}},
 	{"text-count-quiet.txt", {.show = QUERY_COUNT, .top = 3}, {.body_only = true}},
 	{"text-lifetime-quiet.txt", {.show = QUERY_LIFETIME, .top = 3}, {.body_only = true}},
+	{"text-lifetime.txt", {.show = QUERY_LIFETIME, .top = 1}, {0}},
 	{"text-temporary-quiet.txt", {.show = QUERY_TEMPORARY, .top = 3}, {.body_only = true}},
 	{"text-process.txt", {.group_by = QUERY_PROCESS, .top = 3}, {0}},
 	{"text-filtered.txt",
