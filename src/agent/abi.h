@@ -68,6 +68,12 @@ enum agent_role {
 	AGENT_RESIZE = 1,
 	AGENT_RELEASE = 2,
 	AGENT_LINKER = 3, /* modules come or go: the tracer is told and waited for */
+	/*
+	 * A system call is made whose number is in size_argument (0: it is prctl(2)) and its option
+	 * in pointer_argument. If it takes the agent's system calls or the time stamp counter away,
+	 * as seccomp(2) does, the agent gives up before.
+	 */
+	AGENT_CONFINEMENT = 4,
 };
 
 /*

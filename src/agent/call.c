@@ -75,11 +75,24 @@ static __attribute__((noinline)) bool pass_by(void)
 	return false;
 }
 
+/* seccomp(2), prctl(2): what comes after would kill the target for what we do in its name. */
+static __attribute__((noinline)) bool enter_confinement(const struct agent_saved *saved)
+{
+	enum { PRCTL = 157, SECCOMP = 317, SET_MODES = 2, PR_SET_SECCOMP = 22, PR_SET_TSC = 26 };
+	const struct agent_stub *stub = stub_of(saved);
+	uint64_t number = stub->size_argument ? pick(saved->arguments, stub->size_argument) : PRCTL;
+	uint32_t option = (uint32_t)pick(saved->arguments, stub->pointer_argument);
+	if ((number == SECCOMP && option < SET_MODES) ||
+	    (number == PRCTL && (option == PR_SET_SECCOMP || option == PR_SET_TSC)))
+		record_give_up();
+	return false;
+}
+
 bool agent_enter(struct agent_saved *saved, uint64_t bp)
 {
 	const struct agent_stub *stub = stub_of(saved);
-	if (__builtin_expect(stub->role == AGENT_LINKER, 0))
-		return linker_ask();
+	if (__builtin_expect(stub->role >= AGENT_LINKER, 0))
+		return stub->role == AGENT_LINKER ? linker_ask() : enter_confinement(saved);
 	struct agent_thread *thread = thread_find();
 	if (__builtin_expect(!thread, 0))
 		return pass_by();

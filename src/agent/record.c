@@ -85,9 +85,10 @@ static __attribute__((noinline)) struct agent_scratch *take_level(struct agent_t
 
 _Static_assert((int)PATIENCE_MS < (int)AGENT_PATIENCE_MS, "in time");
 
-static void give_up(void)
+void record_give_up(void)
 {
 	uint32_t expected = AGENT_ON;
+	__atomic_store_n(&thread_shared()->gave_up, 1, __ATOMIC_RELAXED);
 	__atomic_compare_exchange_n(&agent_private.state, &expected, AGENT_GAVE_UP, false,
 				    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
@@ -110,7 +111,7 @@ static bool wait_for_room(struct agent_ring *ring, uint64_t capacity, uint64_t n
 		}
 		if (waited_ms >= PATIENCE_MS ||
 		    system_ticks() - began > (uint64_t)PATIENCE_MS * TICKS_A_MS)
-			give_up();
+			record_give_up();
 		__atomic_store_n(&ring->waiting, 1, __ATOMIC_SEQ_CST);
 		if (agent_private.state == AGENT_ON &&
 		    system_futex_wait(&ring->tail, (uint32_t)tail, WAIT_MS))

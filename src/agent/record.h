@@ -143,4 +143,7 @@ RECORD_INLINE bool record_put(struct agent_thread *thread, uint64_t sp, uint64_t
 	return false;
 }
 
+/* From now on events are only counted, in the whole process: no system call, no time stamp. */
+void record_give_up(void);
+
 #endif

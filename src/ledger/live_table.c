@@ -104,9 +104,12 @@ bool live_table_take(struct live_table *table, uint64_t address, struct live_blo
 	return true;
 }
 
+enum { SMALL_TABLE_BYTES = 512 << 10 };
+
 void live_table_prefetch(const struct live_table *table, uint64_t address)
 {
-	if (!table->buckets)
+	/* What is in the processor's caches anyhow costs more to fetch than to wait for. */
+	if (live_array_buckets(table) * sizeof(struct live_bucket) < SMALL_TABLE_BYTES)
 		return;
 	uint64_t hash = live_table_hash(table->seed, address);
 	live_array_prefetch(table, live_array_home(table, hash).bucket);

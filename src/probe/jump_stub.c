@@ -57,6 +57,12 @@ static void describe(struct agent_stub *stub, const struct probe_request *reques
 		stub->role = AGENT_LINKER;
 		return;
 	}
+	if (request->purpose == PROBE_CONFINEMENT) {
+		stub->role = AGENT_CONFINEMENT;
+		stub->size_argument = request->number_argument;
+		stub->pointer_argument = request->option_argument;
+		return;
+	}
 	stub->role = roles[function->role];
 	stub->stores_address = function->result == ALLOCATOR_STORES_ADDRESS;
 	stub->size_argument = function->size_argument;

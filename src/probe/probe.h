@@ -21,16 +21,18 @@
 
 /* Why a function is probed. */
 enum probe_purpose {
-	PROBE_ALLOCATOR, /* its calls are events */
-	PROBE_LINKER,	 /* the dynamic linker's notification: modules came or went */
-	PROBE_SIGACTION, /* sigaction(signal, action, old): see target/sigtrap.h */
-	PROBE_SIGMASK,	 /* pthread_sigmask(how, set, old) */
+	PROBE_ALLOCATOR,   /* its calls are events */
+	PROBE_LINKER,	   /* the dynamic linker's notification: modules came or went */
+	PROBE_SIGACTION,   /* sigaction(signal, action, old): see target/sigtrap.h */
+	PROBE_SIGMASK,	   /* pthread_sigmask(how, set, old) */
+	PROBE_CONFINEMENT, /* prctl(option, ...), syscall(number, option, ...): by jumps alone */
 };
 
 struct probe_request {
 	enum probe_purpose purpose;
 	const struct allocator_function *function; /* PROBE_ALLOCATOR */
 	bool leaf;				   /* it calls no other function that is probed */
+	unsigned char number_argument, option_argument; /* PROBE_CONFINEMENT: see agent/abi.h */
 	target_addr entry;
 	target_addr text_start, text_end; /* the executable mapping that entry lies in */
 	image_id image;			  /* what is mapped there; 0: not known */

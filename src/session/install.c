@@ -68,22 +68,29 @@ static struct error *settle(struct session *session, struct session_space *space
 {
 	if (at_hand)
 		return settle_through(session, space, at_hand);
-	for (int try = 0; try < TRIES_MAX; try++) {
+	_cleanup_error_ struct error *refusal =
+		error_new(ERROR_UNSUPPORTED, "no thread of it can be borrowed");
+	for (int try = 0; refusal && try < TRIES_MAX; try++) {
 		struct choice choice = {0};
 		target_visit_threads(&session->target, space->target, consider, &choice);
 		if (!choice.best)
 			break;
 		stop_pause(session, space, choice.best);
-		bool good = choice.best->paused && remote_suitability(choice.best) > 0;
-		struct error *err = good ? settle_through(session, space, choice.best) : NULL;
+		bool stopped = choice.best->paused;
+		bool good = stopped && remote_suitability(choice.best) > 0;
+		struct error *err = stopped ? settle_through(session, space, choice.best) : NULL;
 		stop_go_on(session);
 		if (good)
 			return err;
+		if (err) {
+			error_free(refusal);
+			refusal = err;
+		}
 		err = catch_up(session, space);
 		if (err || jumps_are_settled(space->jumps))
 			return err;
 	}
-	return error_new(ERROR_UNSUPPORTED, "no thread of it can be borrowed");
+	return take_ptr(refusal);
 }
 
 /* ---- looking where threads stand */

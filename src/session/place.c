@@ -230,6 +230,34 @@ static struct error *plan_function(struct session_space *space, const struct mod
 	return named;
 }
 
+/* A process that gives up system calls must not be killed for those of its agent. */
+static struct error *plan_confinement(struct session_space *space, const struct module *module)
+{
+	static const struct {
+		const char *name;
+		unsigned char number_argument, option_argument;
+	} calls[] = {{"prctl", 0, 1}, {"syscall", 1, 2}};
+	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+		target_addr entry;
+		bool found;
+		struct error *err = find_entry(module, calls[i].name, &entry, &found);
+		if (!err && found) {
+			struct probe_request request =
+				request_of(module, PROBE_CONFINEMENT, NULL, entry);
+			request.number_argument = calls[i].number_argument;
+			request.option_argument = calls[i].option_argument;
+			err = jumps_plan(space->jumps, &request);
+		}
+		if (err && error_kind_of(err) == ERROR_NO_MEMORY)
+			return err;
+		if (err)
+			log_write(space->log, LOG_INFO, "process %d: %s is not watched: %s",
+				  space->target->pid, calls[i].name, error_message(err));
+		error_free(err);
+	}
+	return NULL;
+}
+
 /* One function that cannot be jumped from would count apart from those that call it. */
 static struct error *plan_family(struct session_space *space, const struct module *module,
 				 const struct allocator_family *family)
@@ -240,6 +268,8 @@ static struct error *plan_family(struct session_space *space, const struct modul
 		for (size_t i = 0; !err && i < family->function_count; i++)
 			if (family->functions[i].role == order[o])
 				err = plan_function(space, module, &family->functions[i], marked);
+	if (!err)
+		err = plan_confinement(space, module);
 	if (!err)
 		err = jumps_hint_threads(space->jumps, family->tid_offset);
 	if (!err)

@@ -394,13 +394,19 @@ void taps_thread_ended(struct session *session, uint32_t space, uint32_t thread)
 		rings_thread_ended(tap->rings, (space_id){space}, thread);
 }
 
+static void add_all(struct rings_statistics *sum, const struct tap *list)
+{
+	for (const struct tap *tap = list; tap; tap = tap->next) {
+		struct rings_statistics one = rings_statistics(tap->rings);
+		add_statistics(sum, &one);
+	}
+}
+
 struct rings_statistics taps_statistics(const struct taps *taps)
 {
 	struct rings_statistics sum = taps->past;
-	for (const struct tap *tap = taps->first; tap; tap = tap->next) {
-		struct rings_statistics one = rings_statistics(tap->rings);
-		add_statistics(&sum, &one);
-	}
+	add_all(&sum, taps->first);
+	add_all(&sum, taps->done);
 	return sum;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Pairs of free and malloc over 4096 slots, sizes 16 to 1039 bytes, at a given call depth and in a
- * given number of threads; prints the nanoseconds a pair takes.
+ * given number of threads; prints the nanoseconds a pair takes. One thread is the main thread, as
+ * in most programs.
  *
  * usage: pair PAIRS DEPTH THREADS
  */
@@ -73,9 +74,12 @@ int main(int argc, char **argv)
 		jobs[i]->pairs = atol(argv[1]);
 		jobs[i]->depth = atol(argv[2]);
 		jobs[i]->seed = (unsigned)i + 1;
-		pthread_create(&ids[i], NULL, thread_main, jobs[i]);
+		if (threads > 1)
+			pthread_create(&ids[i], NULL, thread_main, jobs[i]);
 	}
-	for (long i = 0; i < threads; i++)
+	if (threads == 1)
+		thread_main(jobs[0]);
+	for (long i = 0; threads > 1 && i < threads; i++)
 		pthread_join(ids[i], NULL);
 	printf("%.1f\n", (now_ns() - begin) / (double)atol(argv[1]));
 	return 0;
