@@ -13,7 +13,8 @@ VERSION = 0.1.0
 
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wpointer-arith
 CFLAGS   ?= -O2 -g
-CPPFLAGS = -D_GNU_SOURCE -DTRACEALLOC_VERSION='"$(VERSION)"' -DTRACEALLOC_CHECKS=$(CHECKS) -Isrc
+CPPFLAGS = -D_GNU_SOURCE -DTRACEALLOC_VERSION='"$(VERSION)"' -DTRACEALLOC_CHECKS=$(CHECKS) -Isrc \
+	   $(if $(KILLPOINTS),-DTRACEALLOC_KILLPOINTS)
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(if $(WERROR),-Werror) -fno-strict-aliasing -pthread $(CFLAGS) \
 	     $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 ALL_LDFLAGS = $(LDFLAGS) -pthread $(if $(SAN),-fsanitize=$(SAN))
@@ -130,6 +131,19 @@ clean:
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
+# ---- the program with deadly moments (base/killpoint.h), for tests: the objects that know them, and
+# the archives for the rest.
+KILLPOINT_SOURCES = src/session/install.c src/session/stop.c src/probe/agent_map.c src/probe/jump.c
+KILLPOINT_OBJECTS = $(KILLPOINT_SOURCES:src/%.c=$(O)/killpoints/obj/%.o)
+
+$(O)/killpoints/obj/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)$(CC) $(CPPFLAGS) -DTRACEALLOC_KILLPOINTS $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/killpoints/tracealloc: $(O)/obj/cli/main.o $(KILLPOINT_OBJECTS) $(call archives,$(NEEDS_cli))
+	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(O)/obj/cli/main.o $(KILLPOINT_OBJECTS) \
+		-Wl,--start-group $(call archives,$(NEEDS_cli)) -Wl,--end-group $(LIBS)
+
 # ---- end-to-end tests: tests/e2e/NAME.c becomes build/tests/e2e/NAME; what they trace is
 # tests/targets/NAME.c or .cc, built as build/tests/targets/NAME with flags of its own, since the
 # expected lines and inlines depend on them.
@@ -161,7 +175,7 @@ $(O)/tests/e2e/stacks: E2E_ARCHIVES = $(call archives,$(NEEDS_session))
 $(O)/tests/e2e/stacks: E2E_LIBS     = $(LIBS)
 $(O)/tests/e2e/stacks: $(wildcard tests/lib/stacks/*.[ch]) $(call archives,$(NEEDS_session))
 
-e2e-tests: all $(TARGETS_C) $(TARGETS_CXX) $(E2E_TESTS)
+e2e-tests: all $(O)/killpoints/tracealloc $(TARGETS_C) $(TARGETS_CXX) $(E2E_TESTS)
 
 # Debian's redis-server package would start a service on whoever's machine this is; its program is a
 # link to one of redis-tools, so that the link can be made here.
@@ -256,7 +270,8 @@ help:
 	@echo 'make clean          remove $(O)'
 	@echo
 	@echo 'Variables: O=DIRECTORY (build), CC=clang, CFLAGS=..., WERROR=1, V=1 (whole commands),'
-	@echo 'SAN=address,undefined (sanitizers), CHECKS=2 (every internal check).'
+	@echo 'SAN=address,undefined (sanitizers), CHECKS=2 (every internal check), KILLPOINTS=1 (deadly'
+	@echo 'moments, for tests: src/base/killpoint.h).'
 
 .PHONY: e2e-tests check check-long long-dependencies lint lint-layers lint-format lint-man lint-scripts warnings
 .PHONY: format demo bench install uninstall help

@@ -210,11 +210,12 @@ static void put_slot(struct copy *copy, const struct code_slot *slot)
 _Static_assert(4 * 12 + CODE_SLOT_MAX_BYTES + CODE_JUMP_BYTES <= WINDOW_COPY_MAX_BYTES,
 	       "every copy fits");
 
+/* The instructions of the window's first `count` bytes. */
 static struct error *put_instructions(struct copy *copy, const struct code_reader *reader,
-				      const struct window *window)
+				      const struct window *window, size_t count)
 {
 	copy->falls_through = true;
-	for (size_t done = 0; copy->falls_through && done < window->count;) {
+	for (size_t done = 0; copy->falls_through && done < count;) {
 		struct code_slot slot;
 		struct error *err =
 			code_relocate(reader, target_addr_add(window->entry, (int64_t)done),
@@ -259,7 +260,7 @@ struct error *window_relocate(const struct code_reader *reader, const struct win
 	struct copy copy = {.at = copy_at};
 	struct error *err = check_unchanged(reader, window);
 	if (!err)
-		err = put_instructions(&copy, &own_reader, window);
+		err = put_instructions(&copy, &own_reader, window, window->count);
 	if (!err && copy.falls_through)
 		err = put_jump_on(&copy, window);
 	if (err)
@@ -267,6 +268,23 @@ struct error *window_relocate(const struct code_reader *reader, const struct win
 	memcpy(bytes, copy.bytes, copy.count);
 	*count_ret = copy.count;
 	return NULL;
+}
+
+bool window_resume(const struct code_reader *reader, const struct window *window,
+		   target_addr copy_at, target_addr pc, target_addr *ret)
+{
+	struct window_text own = {window->bytes, window->count, window->entry, reader};
+	struct code_reader own_reader = window_text_reader(&own);
+	struct copy copy = {.at = copy_at};
+	if (!window_holds(window, pc))
+		return false;
+	size_t offset = pc.v - window->entry.v;
+	if (!(window->starts >> offset & 1))
+		return false;
+	/* The copy is the same up to there, whatever comes after. */
+	_cleanup_error_ struct error *err = put_instructions(&copy, &own_reader, window, offset);
+	*ret = target_addr_add(copy_at, (int64_t)copy.count);
+	return !err && copy.falls_through;
 }
 
 bool window_holds(const struct window *window, target_addr address)

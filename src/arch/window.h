@@ -67,6 +67,14 @@ struct error *window_relocate(const struct code_reader *reader, const struct win
 			      size_t *count_ret);
 
 /*
+ * Where in the copy at `copy` a thread goes on that stands at pc, an instruction of the window
+ * behind its first: it then does what it would have done in place. False if pc is no such
+ * instruction.
+ */
+bool window_resume(const struct code_reader *reader, const struct window *window, target_addr copy,
+		   target_addr pc, target_addr *ret);
+
+/*
  * Whether a thread that goes on at address would run bytes that the jump has replaced, or half of
  * the jump: it must move on before the window is written. The entry itself is no such place.
  */

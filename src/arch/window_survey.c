@@ -164,9 +164,11 @@ static bool has_short(const struct question *question)
 {
 	const struct window_survey *survey = question->survey;
 	uint64_t from = question->inside - SHORT_BACK;
-	uint64_t count;
-	if (__builtin_add_overflow(question->count, SHORT_BACK + SHORT_AHEAD, &count))
-		count = UINT64_MAX;
+	uint64_t count = question->count + SHORT_BACK + SHORT_AHEAD;
+	if (question->count > INT64_MAX) { /* it may come round to where it began */
+		from = 0;
+		count = survey->count;
+	}
 	uint64_t before = from < survey->count ? 0 : -from; /* the text begins this much later */
 	from += before;
 	if (before >= count)

@@ -14,6 +14,7 @@
 
 #include "agent/image.h"
 #include "base/cleanup.h"
+#include "base/killpoint.h"
 #include "target/proc.h"
 
 enum {
@@ -229,8 +230,10 @@ static struct error *map_shared(const struct target_space *space, struct remote 
 	int64_t inner = -1;
 	struct channel *channel = NULL;
 	struct error *err = create_memfd(space, remote, &inner, &fd);
+	killpoint(KILLPOINT_MEMFD_MADE);
 	if (!err)
 		err = channel_open(fd, depth, &channel);
+	killpoint(KILLPOINT_SHARED_SHAPED);
 	if (!err) {
 		/*
 		 * In place of an earlier session's, if nobody can be at work in that. Of a session
@@ -249,8 +252,10 @@ static struct error *map_shared(const struct target_space *space, struct remote 
 		if (!err)
 			map->shared.v = (uint64_t)result;
 	}
+	killpoint(KILLPOINT_SHARED_MAPPED);
 	if (inner >= 0)
 		call_quietly(remote, SYS_close, (uint64_t)inner, 0, 0);
+	killpoint(KILLPOINT_MEMFD_CLOSED);
 	if (err) {
 		channel_destroy(channel);
 		return err;
@@ -275,16 +280,20 @@ static struct error *map_code(const struct target_space *space, struct remote *r
 		return error_new(ERROR_UNSUPPORTED, "no room for the agent within reach");
 	err = map_remotely(remote, target_addr_add(room, AGENT_CODE_BYTES), private_bytes(),
 			   PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, &private_page);
+	killpoint(KILLPOINT_PRIVATE_MAPPED);
 	uint64_t wipe[6] = {private_page.v, private_bytes(), MADV_WIPEONFORK};
 	if (!err)
 		err = remote_call(remote, SYS_madvise, wipe, &result);
 	if (!err)
 		err = check_result(result, "MADV_WIPEONFORK");
+	killpoint(KILLPOINT_PRIVATE_WIPED_ON_FORK);
 	if (!err)
 		err = map_remotely(remote, room, AGENT_CODE_BYTES, PROT_READ | PROT_EXEC,
 				   MAP_PRIVATE | MAP_ANONYMOUS, -1, &code);
+	killpoint(KILLPOINT_CODE_MAPPED);
 	if (!err)
 		err = target_write(space, room, agent_image, agent_image_bytes);
+	killpoint(KILLPOINT_CODE_FILLED);
 	if (!err)
 		map->code = room;
 	return err;
@@ -320,11 +329,7 @@ struct error *agent_map_make(const struct target_space *space, struct remote *re
 
 /* ---- turning it on and off */
 
-/*
- * Where the C library keeps a thread's id, seen from the thread pointer: the word that holds it. 0
- * if it does not show (then the thread pointer alone must tell threads apart).
- */
-static uint32_t find_tid_offset(const struct target_space *space, struct target_thread *thread)
+uint32_t agent_map_find_tid(const struct target_space *space, struct target_thread *thread)
 {
 	enum { LOOK_BYTES = 0x800, AFTER_POINTER = 8 };
 	uint8_t control[LOOK_BYTES];
@@ -341,23 +346,21 @@ static uint32_t find_tid_offset(const struct target_space *space, struct target_
 	return 0;
 }
 
-struct error *agent_map_arm(const struct target_space *space, struct agent_map *map,
-			    struct target_thread *thread, target_addr modules)
+struct error *agent_map_arm(const struct target_space *space, const struct agent_map *map,
+			    target_addr modules)
 {
 	struct agent_private page = {0};
 	struct proc_status process;
 	struct error *err = proc_status(space->pid, &process);
 	if (err)
 		return err;
-	uint32_t found = thread ? find_tid_offset(space, thread) : 0;
-	if (found)
-		map->tid_offset = found;
 	page.space = space->id.v;
 	page.shared = map->shared.v;
 	page.modules = modules.v;
 	page.pid = (uint32_t)process.inner_pid;
 	page.tid_offset = map->tid_offset;
 	err = target_write(space, agent_map_private(map), &page, sizeof page);
+	killpoint(KILLPOINT_PRIVATE_WRITTEN);
 	uint32_t on = AGENT_ON;
 	return err ? err : target_write(space, agent_map_private(map), &on, sizeof on);
 }

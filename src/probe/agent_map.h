@@ -52,11 +52,15 @@ struct error *agent_map_make(const struct target_space *space, struct remote *re
 			     struct channel **ret);
 
 /*
- * Fills the private page and turns the agent on. thread: a stopped one, by which tid_offset is
- * found; NULL: it stays as it is.
+ * Where the C library keeps a thread's id, seen from the thread pointer, by a stopped thread: the
+ * word that holds it. 0 if it does not show (then the thread pointer alone must tell threads
+ * apart).
  */
-struct error *agent_map_arm(const struct target_space *space, struct agent_map *map,
-			    struct target_thread *thread, target_addr modules);
+uint32_t agent_map_find_tid(const struct target_space *space, struct target_thread *thread);
+
+/* Fills the private page and turns the agent on. */
+struct error *agent_map_arm(const struct target_space *space, const struct agent_map *map,
+			    target_addr modules);
 struct error *agent_map_disarm(const struct target_space *space, const struct agent_map *map);
 
 /* Tells the agent of map->tid_offset. */

@@ -157,6 +157,11 @@ void channel_wait(struct channel *channel, uint64_t timeout_ns)
 		0);
 }
 
+void channel_wake(struct channel *channel)
+{
+	syscall(SYS_futex, &channel->shared->linker_asked, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
 void channel_show_life(struct channel *channel)
 {
 	__atomic_fetch_add(&channel->shared->beat, 1, __ATOMIC_RELAXED);

@@ -54,6 +54,9 @@ bool channel_linker_asks(const struct channel *channel);
 /* Sleeps until an agent asks, or for at most timeout_ns. */
 void channel_wait(struct channel *channel, uint64_t timeout_ns);
 
+/* Ends a channel_wait that is under way. Any thread. */
+void channel_wake(struct channel *channel);
+
 /* Shows agents that wait for an answer that it will come. Any thread. */
 void channel_show_life(struct channel *channel);
 

@@ -7,6 +7,7 @@
 #include "arch/window.h"
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "base/killpoint.h"
 #include "probe/agent_map.h"
 #include "probe/jump_stub.h"
 #include "probe/text.h"
@@ -280,9 +281,16 @@ struct error *jumps_publish(struct jumps *jumps, const struct unwind_module *mod
 	return channel_publish(jumps->channel, jumps->modules, modules, count);
 }
 
-struct error *jumps_arm(struct jumps *jumps, struct target_thread *thread)
+void jumps_learn_threads(struct jumps *jumps, struct target_thread *thread)
 {
-	return agent_map_arm(jumps->space, &jumps->map, thread, jumps->modules);
+	uint32_t found = agent_map_find_tid(jumps->space, thread);
+	if (found)
+		jumps->map.tid_offset = found;
+}
+
+struct error *jumps_arm(struct jumps *jumps)
+{
+	return agent_map_arm(jumps->space, &jumps->map, jumps->modules);
 }
 
 struct error *jumps_hint_threads(struct jumps *jumps, uint32_t tid_offset)
@@ -339,8 +347,11 @@ static struct error *write_stub(struct jumps *jumps, struct jump *jump)
 		err = target_write(jumps->space, jump->stub, &stub, sizeof stub);
 	if (err)
 		return err;
+	killpoint(KILLPOINT_STUB_WRITTEN);
 	jumps->stub_sites[jumps->stub_count++] = jump->window.entry;
-	return agent_map_set_stub_count(jumps->space, &jumps->map, jumps->stub_count);
+	err = agent_map_set_stub_count(jumps->space, &jumps->map, jumps->stub_count);
+	killpoint(KILLPOINT_STUB_COUNTED);
+	return err;
 }
 
 static struct error *prepare(struct jumps *jumps, struct jump *jump)
@@ -380,6 +391,22 @@ bool jumps_block_pc(const struct jumps *jumps, uint64_t pc)
 	return false;
 }
 
+bool jumps_resume(const struct jumps *jumps, uint64_t pc, uint64_t *ret)
+{
+	for (size_t i = 0; i < jumps->count; i++) {
+		const struct jump *jump = &jumps->items[i];
+		target_addr place;
+		if (jump->state != JUMP_PREPARED || !is_blocked(jump, pc))
+			continue;
+		target_addr copy = target_addr_add(jump->stub, offsetof(struct agent_stub, window));
+		if (!window_resume(&jumps->reader, &jump->window, copy, (target_addr){pc}, &place))
+			return false;
+		*ret = place.v;
+		return true;
+	}
+	return false;
+}
+
 bool jumps_block_stack(const struct jumps *jumps, const uint64_t *words, size_t count)
 {
 	uint64_t low = UINT64_MAX, high = 0;
@@ -413,6 +440,7 @@ struct error *jumps_write(struct jumps *jumps)
 		if (jumps->items[i].state != JUMP_PREPARED)
 			continue;
 		struct error *err = write_jump(jumps, &jumps->items[i]);
+		killpoint(KILLPOINT_JUMP_WRITTEN);
 		if (err && !first)
 			first = err;
 		else
@@ -431,6 +459,7 @@ struct error *jumps_remove(struct jumps *jumps)
 			continue;
 		struct error *err = target_write(jumps->space, jump->window.entry,
 						 jump->window.bytes, CODE_JUMP_BYTES);
+		killpoint(KILLPOINT_JUMP_REMOVED);
 		if (!err)
 			jump->state = JUMP_PREPARED;
 		if (err && !first)

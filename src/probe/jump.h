@@ -83,11 +83,11 @@ struct channel *jumps_channel(const struct jumps *jumps);
 /* Tells the agent what modules there are. */
 struct error *jumps_publish(struct jumps *jumps, const struct unwind_module *modules, size_t count);
 
-/*
- * Lets the agent record; thread: a stopped one, by which the C library's place for thread ids is
- * found. Jumps may be written before or after.
- */
-struct error *jumps_arm(struct jumps *jumps, struct target_thread *thread);
+/* Finds the C library's place for thread ids by a stopped thread, if it shows. */
+void jumps_learn_threads(struct jumps *jumps, struct target_thread *thread);
+
+/* Lets the agent record. Jumps may be written before or after. */
+struct error *jumps_arm(struct jumps *jumps);
 struct error *jumps_disarm(struct jumps *jumps);
 
 /* Where the C library keeps thread ids, if no thread has shown it yet. 0: not known either. */
@@ -101,6 +101,9 @@ struct error *jumps_prepare(struct jumps *jumps);
  * interrupted context), stands in the way of a pending jump.
  */
 bool jumps_block_pc(const struct jumps *jumps, uint64_t pc);
+/* Where a thread at a pc that blocks may go on instead, in the stub; false if there is no such
+ * place. */
+bool jumps_resume(const struct jumps *jumps, uint64_t pc, uint64_t *ret);
 bool jumps_block_stack(const struct jumps *jumps, const uint64_t *words, size_t count);
 
 /* Writes every pending jump. What cannot be written is an error after the others were. */

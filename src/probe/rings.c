@@ -52,6 +52,7 @@ struct error *rings_create(struct agent_shared *shared, const struct rings_clock
 	rings->context.clock = *clock;
 	rings->context.ns_scale =
 		(uint64_t)(clock->ns_per_tick * (double)(UINT64_C(1) << RING_SCALE_BITS));
+	rings->context.floor_ns = clock->base_ns;
 	rings->merge.skew_ticks = ticks_of(clock, RING_SKEW_NS);
 	rings->merge.breath_ticks = ticks_of(clock, RING_BREATH_NS);
 	rings->merge.beat = &shared->beat;

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/killpoint.h"
 #include "session/place.h"
 #include "session/private.h"
 #include "target/proc.h"
@@ -29,7 +30,22 @@ static struct error *catch_up(struct session *session, struct session_space *spa
 	return err;
 }
 
+/* Threads that were found to be of no use for borrowing, so that others are tried. */
+struct refused {
+	pid_t tids[TRIES_MAX];
+	size_t count;
+};
+
+static bool is_refused(const struct refused *refused, const struct target_thread *thread)
+{
+	for (size_t i = 0; i < refused->count; i++)
+		if (refused->tids[i] == thread->tid)
+			return true;
+	return false;
+}
+
 struct choice {
+	const struct refused *refused;
 	struct target_thread *best;
 	bool best_runs;
 };
@@ -38,11 +54,14 @@ struct choice {
 static void consider(void *context, struct target_thread *thread)
 {
 	struct choice *choice = context;
+	if (is_refused(choice->refused, thread))
+		return;
 	bool runs = !proc_asleep_in_call(thread->process->pid, thread->tid);
 	if (thread->state != TARGET_THREAD_RUNNING ||
 	    (choice->best && (choice->best_runs || !runs)))
 		return;
-	*choice = (struct choice){thread, runs};
+	choice->best = thread;
+	choice->best_runs = runs;
 }
 
 static struct error *settle_through(struct session *session, struct session_space *space,
@@ -51,18 +70,68 @@ static struct error *settle_through(struct session *session, struct session_spac
 	_cleanup_remote_ struct remote remote = {0};
 	struct error *err = remote_begin(&session->target, thread, &remote);
 	if (!err)
+		killpoint(KILLPOINT_BORROWED);
+	if (!err)
 		err = jumps_settle(space->jumps, &remote, (uint32_t)session->options->depth);
+	killpoint(KILLPOINT_SETTLED);
 	if (!err)
 		err = taps_add(session, jumps_channel(space->jumps));
 	if (!err)
-		err = jumps_publish(space->jumps, space->modules.unwind, space->modules.count);
-	return err ? err : jumps_arm(space->jumps, thread);
+		jumps_learn_threads(space->jumps, thread);
+	return err;
+}
+
+/* What takes time and needs nobody to stand still. */
+static struct error *arm(struct session_space *space)
+{
+	struct error *err =
+		jumps_publish(space->jumps, space->modules.unwind, space->modules.count);
+	killpoint(KILLPOINT_PUBLISHED);
+	if (!err)
+		err = jumps_arm(space->jumps);
+	killpoint(KILLPOINT_ARMED);
+	return err;
+}
+
+struct borrowing {
+	const struct refused *refused;
+	struct target_thread *best;
+	int suitability;
+};
+
+static void consider_paused(void *context, struct target_thread *thread)
+{
+	struct borrowing *borrowing = context;
+	if (!thread->paused || is_refused(borrowing->refused, thread))
+		return;
+	int suitability = remote_suitability(thread);
+	if (borrowing->best && suitability <= borrowing->suitability)
+		return;
+	borrowing->best = thread;
+	borrowing->suitability = suitability;
 }
 
 /*
- * Makes the agent through one thread; the others go on meanwhile. A thread that stops for another
- * reason just then (a signal for it has come) is no use: it is let go on its way first.
+ * One try. Where threads run, all of them stand still meanwhile: among many the borrowed one would
+ * wait for its turn at each system call. A thread that stops for another reason just then (a signal
+ * for it has come) is no use at the moment; one that is refused is not tried again.
  */
+static struct error *settle_once(struct session *session, struct session_space *space,
+				 const struct choice *choice, struct refused *refused)
+{
+	struct borrowing borrowing = {.refused = refused};
+	stop_pause(session, space, choice->best_runs ? NULL : choice->best);
+	target_visit_threads(&session->target, space->target, consider_paused, &borrowing);
+	struct error *err = borrowing.best ? settle_through(session, space, borrowing.best) : NULL;
+	if (err)
+		refused->tids[refused->count++] = borrowing.best->tid;
+	killpoint(KILLPOINT_RETURNED);
+	stop_go_on(session);
+	killpoint(KILLPOINT_RESUMED);
+	return err;
+}
+
+/* Makes the agent through one thread of the target. */
 static struct error *settle(struct session *session, struct session_space *space,
 			    struct target_thread *at_hand)
 {
@@ -70,17 +139,14 @@ static struct error *settle(struct session *session, struct session_space *space
 		return settle_through(session, space, at_hand);
 	_cleanup_error_ struct error *refusal =
 		error_new(ERROR_UNSUPPORTED, "no thread of it can be borrowed");
-	for (int try = 0; refusal && try < TRIES_MAX; try++) {
-		struct choice choice = {0};
+	struct refused refused = {.count = 0};
+	for (int try = 0; try < TRIES_MAX; try++) {
+		struct choice choice = {.refused = &refused};
 		target_visit_threads(&session->target, space->target, consider, &choice);
 		if (!choice.best)
 			break;
-		stop_pause(session, space, choice.best);
-		bool stopped = choice.best->paused;
-		bool good = stopped && remote_suitability(choice.best) > 0;
-		struct error *err = stopped ? settle_through(session, space, choice.best) : NULL;
-		stop_go_on(session);
-		if (good)
+		struct error *err = settle_once(session, space, &choice, &refused);
+		if (err && error_kind_of(err) != ERROR_UNSUPPORTED)
 			return err;
 		if (err) {
 			error_free(refusal);
@@ -126,6 +192,16 @@ static bool stack_blocks(const struct look *look, uint64_t sp)
 }
 
 /*
+ * Of many threads that do nothing but allocate one always stands within the bytes. It goes on in
+ * their copy, which does the same.
+ */
+static bool move_on(const struct look *look, struct target_thread *thread, uint64_t pc)
+{
+	uint64_t place;
+	return jumps_resume(look->space->jumps, pc, &place) && target_set_pc(thread, place);
+}
+
+/*
  * A thread asleep in a call stands behind a `syscall`, which no window holds. One in a group-stop
  * may stand anywhere.
  */
@@ -143,7 +219,8 @@ static void look_at(void *context, struct target_thread *thread)
 		look->blocked |= thread->state != TARGET_THREAD_STOPPED; /* else it is dying */
 		return;
 	}
-	look->blocked |= jumps_block_pc(look->space->jumps, pc);
+	if (jumps_block_pc(look->space->jumps, pc))
+		look->blocked |= !registers || !move_on(look, thread, pc);
 	if (look->handlers && !look->blocked)
 		look->blocked = stack_blocks(look, sp);
 }
@@ -176,11 +253,14 @@ static struct error *write_when_clear(struct session *session, struct session_sp
 	for (int try = 0; try < TRIES_MAX; try++) {
 		bool blocked = true;
 		stop_pause(session, space, NULL);
+		killpoint(KILLPOINT_PAUSED);
 		struct error *err = is_blocked(session, space, &blocked);
-		if (!err && !blocked) {
+		killpoint(KILLPOINT_LOOKED);
+		if (!err && !blocked)
 			err = jumps_write(space->jumps);
-		}
+		killpoint(KILLPOINT_JUMPS_WRITTEN);
 		stop_go_on(session);
+		killpoint(KILLPOINT_INSTALLED);
 		if (err || !blocked)
 			return err;
 		wait_a_little();
@@ -196,10 +276,14 @@ static struct error *install(struct session *session, struct session_space *spac
 			     struct target_thread *at_hand)
 {
 	struct error *err = NULL;
-	if (!jumps_are_settled(space->jumps))
+	if (!jumps_are_settled(space->jumps)) {
 		err = settle(session, space, at_hand);
+		if (!err)
+			err = arm(space);
+	}
 	if (!err)
 		err = jumps_prepare(space->jumps);
+	killpoint(KILLPOINT_PREPARED);
 	return err ? err : write_when_clear(session, space);
 }
 
@@ -230,12 +314,7 @@ struct error *install_update(struct session *session, struct session_space *spac
 	return place_plans_refused(space, error_message(reason));
 }
 
-struct error *install_in_child(struct session *session, struct session_space *space)
+struct error *install_in_child(struct session_space *space)
 {
-	(void)session;
-	if (!jumps_are_settled(space->jumps))
-		return NULL;
-	struct error *err =
-		jumps_publish(space->jumps, space->modules.unwind, space->modules.count);
-	return err ? err : jumps_arm(space->jumps, NULL);
+	return jumps_are_settled(space->jumps) ? arm(space) : NULL;
 }

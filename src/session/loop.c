@@ -76,6 +76,7 @@ static struct error *drop_space(struct session *session, struct target_space *sp
 	if (!space->owner_data)
 		return NULL;
 	struct error *err = taps_take(session, true);
+	taps_end_threads(session);
 	taps_forget_space(&session->taps, space->id);
 	space_destroy(take_ptr(space->owner_data));
 	struct error *failure = taps_prune(session);
@@ -294,7 +295,7 @@ static struct error *on_process(struct session *session, const struct target_eve
 		if (!err)
 			err = ledger_space_inherits(session->ledger, event->process->space->id);
 		if (!err)
-			err = install_in_child(session, child);
+			err = install_in_child(child);
 	}
 	if (!err)
 		err = loop_note_process(session, event->process);

@@ -129,7 +129,7 @@ struct error *install_update(struct session *session, struct session_space *spac
 			     struct target_thread *at_hand);
 
 /* Turns the agent of a forked child on. */
-struct error *install_in_child(struct session *session, struct session_space *space);
+struct error *install_in_child(struct session_space *space);
 
 /* ---- session.c */
 

@@ -219,8 +219,6 @@ static void thread_gone(void *context, struct target_thread *thread)
 	struct session_thread *state = thread->owner_data;
 	space_id space = thread->process->space->id;
 	taps_lock(&session->taps);
-	if (!session->stopped)
-		taps_thread_ended(session, space.v, (uint32_t)thread->tid);
 	if (state) {
 		struct calls_outcome outcome;
 		calls_abandon(&state->probe.calls, &outcome);
@@ -228,7 +226,7 @@ static void thread_gone(void *context, struct target_thread *thread)
 			ledger_resize_cancel(session->ledger, space, (uint32_t)thread->tid,
 					     outcome.cancelled[i]);
 	}
-	ledger_thread_end(session->ledger, space, (uint32_t)thread->tid);
+	taps_thread_ended(session, space.v, (uint32_t)thread->tid);
 	taps_unlock(&session->taps);
 	free(state);
 }

@@ -2,6 +2,7 @@
 /* Pauses of the target, and the one stop. */
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/killpoint.h"
 #include "session/private.h"
 #include "target/proc.h"
 
@@ -45,9 +46,8 @@ void stop_pause(struct session *session, const struct session_space *space,
 	target_pause(&session->target, space ? space->target : NULL, only);
 }
 
-static void note_freeze(struct session *session, uint64_t *longest_ns)
+static void note_freeze(uint64_t frozen_ns, uint64_t *longest_ns)
 {
-	uint64_t frozen_ns = clock_now_ns() - session->target.paused_since_ns;
 	if (frozen_ns > *longest_ns)
 		*longest_ns = frozen_ns;
 }
@@ -55,7 +55,7 @@ static void note_freeze(struct session *session, uint64_t *longest_ns)
 void stop_go_on(struct session *session)
 {
 	target_go_on(&session->target);
-	note_freeze(session, &session->install_frozen_ns);
+	note_freeze(session->target.paused_ns, &session->install_frozen_ns);
 }
 
 /* The jumps go; what their agents have written is taken, and nothing more is written. */
@@ -68,8 +68,10 @@ static struct error *remove_jumps(struct session *session)
 		const struct target_process *process = entry->value;
 		const struct session_space *space = process->space->owner_data;
 		struct error *err = space ? jumps_remove(space->jumps) : NULL;
+		killpoint(KILLPOINT_JUMPS_REMOVED);
 		if (!err && space)
 			err = jumps_disarm(space->jumps);
+		killpoint(KILLPOINT_DISARMED);
 		if (error_catch(&err, ERROR_GONE) || error_catch(&err, ERROR_FAULT))
 			continue; /* it has just ended */
 		keep_first(&first, err);
@@ -116,11 +118,14 @@ static void drop_spaces(struct session *session)
 	map_deinit(&session->taps.spaces);
 }
 
-enum { TRIES_MAX = 20, RETRY_NS = 1000000 };
+enum { TRIES_MAX = 20, RETRY_NS = 1000000, WAIT_DOUBLINGS = 7 };
 
-static void wait_a_little(void)
+/* Longer from try to try: of many threads each gets its turn only so often. */
+static void wait_a_little(int try)
 {
-	struct timespec pause = {.tv_nsec = RETRY_NS};
+	struct timespec pause = {
+		.tv_nsec = (long)RETRY_NS << (try < WAIT_DOUBLINGS ? try : WAIT_DOUBLINGS)
+	};
 	nanosleep(&pause, NULL);
 }
 
@@ -166,18 +171,22 @@ static struct error *retire_agents(struct session *session)
 	bool in_agent = true;
 	for (int try = 0; session->taps.first && in_agent && try < TRIES_MAX; try++) {
 		stop_pause(session, NULL, NULL);
+		killpoint(KILLPOINT_PAUSED_AGAIN);
 		if (try == 0)
 			keep_first(&first, remove_jumps(session));
+		killpoint(KILLPOINT_TAKEN);
 		struct presence presence = {taps_are_busy(&session->taps)};
 		target_visit_threads(&session->target, NULL, look_for_agent, &presence);
 		in_agent = presence.in_agent;
 		if (!in_agent)
 			taps_empty(&session->taps);
+		killpoint(KILLPOINT_EMPTIED);
 		target_go_on(&session->target);
-		note_freeze(session, &session->remove_frozen_ns);
+		killpoint(KILLPOINT_RESUMED_AGAIN);
+		note_freeze(session->target.paused_ns, &session->remove_frozen_ns);
 		keep_first(&first, stop_catch_up(session));
 		if (in_agent)
-			wait_a_little();
+			wait_a_little(try);
 	}
 	return first;
 }
@@ -199,7 +208,7 @@ struct error *stop_predecessor(struct session *session, struct session_space *sp
 		if (!err && taps_space(&session->taps, id) != space)
 			return error_new(ERROR_GONE, "the process has ended");
 		if (!rests)
-			wait_a_little();
+			wait_a_little(try);
 	}
 	return err;
 }
@@ -211,6 +220,8 @@ struct error *stop_all(struct session *session)
 	session->stopped = true;
 	taps_stop_reader(session);
 	struct error *first = retire_agents(session);
+	taps_end_threads(session);
+	killpoint(KILLPOINT_RETIRED);
 	/*
 	 * Breakpoints come out between two rests: before the first a thread may hit them, after the
 	 * second none that woke up meanwhile can still be on the way into one.
@@ -222,8 +233,10 @@ struct error *stop_all(struct session *session)
 	for_each_space(session, &first, probe_erase);
 	if (session->options->pin)
 		target_visit_threads(&session->target, NULL, unpin, session);
+	killpoint(KILLPOINT_DRAINED);
 	target_release(&session->target);
-	note_freeze(session, &session->remove_frozen_ns);
+	killpoint(KILLPOINT_RELEASED);
+	note_freeze(clock_now_ns() - session->target.paused_since_ns, &session->remove_frozen_ns);
 	drop_spaces(session);
 	return first;
 }

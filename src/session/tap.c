@@ -14,6 +14,7 @@
 
 static const uint64_t BUSY_WAIT_NS = 500000; /* rings have room for far more */
 static const uint64_t IDLE_WAIT_NS = 5000000;
+enum { ASKED_WAIT_NS = 200000 };
 
 void taps_init(struct taps *taps)
 {
@@ -57,6 +58,7 @@ void taps_deinit(struct taps *taps)
 	destroy_all(taps, &taps->first);
 	destroy_all(taps, &taps->done);
 	map_deinit(&taps->spaces);
+	free(taps->ended);
 	free(taps->site_stops);
 	error_free(taps->failure);
 	pthread_mutex_destroy(&taps->lock);
@@ -211,6 +213,25 @@ static struct agent_bounds find_bounds(void *context, space_id space_key, uint32
 	return (struct agent_bounds){low, mapping->end};
 }
 
+/*
+ * What a thread wrote before its end lies before the cut of the second take after it, at the latest
+ * (probe/rings.h). all: nothing more will be taken.
+ */
+static void end_threads(struct session *session, bool all)
+{
+	enum { TAKES = 2 };
+	struct taps *taps = &session->taps;
+	size_t kept = 0;
+	for (size_t i = 0; i < taps->ended_count; i++) {
+		const struct tap_ended *ended = &taps->ended[i];
+		if (all || taps->takes - ended->at_take >= TAKES)
+			ledger_thread_end(session->ledger, (space_id){ended->space}, ended->thread);
+		else
+			taps->ended[kept++] = *ended;
+	}
+	taps->ended_count = kept;
+}
+
 static struct error *take(struct session *session, bool all, uint64_t *taken_ret, bool *asks_ret)
 {
 	*taken_ret = 0;
@@ -223,6 +244,8 @@ static struct error *take(struct session *session, bool all, uint64_t *taken_ret
 		rings_visit_unknown_stacks(tap->rings, find_bounds, tap);
 		*asks_ret |= channel_linker_asks(tap->channel);
 	}
+	session->taps.takes++;
+	end_threads(session, false);
 	return NULL;
 }
 
@@ -259,11 +282,18 @@ static void lock_showing_life(struct taps *taps, const struct recent *recent)
 	}
 }
 
-static void rest(struct taps *taps, const struct recent *recent, uint64_t wait_ns)
+/*
+ * asks: a linker waits for the tracer thread. A channel that asks cannot be waited on, and trying
+ * that over and over would keep the tracer thread from the processor.
+ */
+static void rest(struct taps *taps, const struct recent *recent, bool asks, uint64_t wait_ns)
 {
+	const struct timespec pause = {.tv_nsec = ASKED_WAIT_NS};
 	if (atomic_load_explicit(&taps->wanted, memory_order_relaxed))
 		sched_yield();
-	if (recent->count)
+	if (asks)
+		nanosleep(&pause, NULL);
+	else if (recent->count)
 		channel_wait(recent->channels[0], wait_ns);
 }
 
@@ -287,7 +317,8 @@ static void *reader_main(void *context)
 			session_poke(session);
 		}
 		wait_ns = taken ? BUSY_WAIT_NS : wait_ns * 2;
-		rest(taps, &recent, wait_ns < IDLE_WAIT_NS ? wait_ns : (wait_ns = IDLE_WAIT_NS));
+		rest(taps, &recent, asks,
+		     wait_ns < IDLE_WAIT_NS ? wait_ns : (wait_ns = IDLE_WAIT_NS));
 	}
 	return NULL;
 }
@@ -349,6 +380,9 @@ struct error *taps_add(struct session *session, struct channel *channel)
 	tap->channel = channel;
 	tap->next = session->taps.first;
 	session->taps.first = tap;
+	/* The reader may rest on what was the newest channel until now. */
+	if (tap->next)
+		channel_wake(tap->next->channel);
 	return start_reader(session);
 }
 
@@ -390,8 +424,19 @@ bool taps_have(const struct taps *taps, const struct tap *tap)
 
 void taps_thread_ended(struct session *session, uint32_t space, uint32_t thread)
 {
-	for (struct tap *tap = session->taps.first; tap; tap = tap->next)
+	struct taps *taps = &session->taps;
+	for (struct tap *tap = taps->first; tap; tap = tap->next)
 		rings_thread_ended(tap->rings, (space_id){space}, thread);
+	if (taps->first && array_reserve(&taps->ended, &taps->ended_capacity, taps->ended_count + 1,
+					 sizeof *taps->ended))
+		taps->ended[taps->ended_count++] = (struct tap_ended){space, thread, taps->takes};
+	else
+		ledger_thread_end(session->ledger, (space_id){space}, thread);
+}
+
+void taps_end_threads(struct session *session)
+{
+	end_threads(session, true);
 }
 
 static void add_all(struct rings_statistics *sum, const struct tap *list)

@@ -38,6 +38,13 @@ struct tap {
  * `wanted`: the tracer thread waits for the lock, which the reader would otherwise take again at
  * once. Counts of what left the list stay in `past`.
  */
+/* A thread whose last words may still lie in its ring: when `takes` had that value it was gone. */
+struct tap_ended {
+	uint32_t space;
+	uint32_t thread;
+	uint64_t at_take;
+};
+
 struct taps {
 	struct tap *first; /* the newest */
 	struct tap *done; /* used by no process; the reader, who may be asleep in one, frees them */
@@ -51,6 +58,9 @@ struct taps {
 	struct error *failure; /* of the reader; under the lock */
 	uint8_t *site_stops;   /* enum unwind_stop of each site */
 	size_t site_stop_capacity;
+	uint64_t takes;
+	struct tap_ended *ended;
+	size_t ended_count, ended_capacity;
 	struct map spaces; /* space id + 1 -> struct session_space */
 };
 
@@ -82,8 +92,11 @@ void taps_stop_reader(struct session *session);
 /* Whether a tap is (still) in use. */
 bool taps_have(const struct taps *taps, const struct tap *tap);
 
-/* A thread has ended. */
+/* A thread has ended: for the ledger, too, once what it has written is out. */
 void taps_thread_ended(struct session *session, uint32_t space, uint32_t thread);
+
+/* No more will be taken: threads that have ended have done so for the ledger, too. */
+void taps_end_threads(struct session *session);
 
 /* The sum over all taps. */
 struct rings_statistics taps_statistics(const struct taps *taps);

@@ -130,5 +130,6 @@ void target_go_on(struct target *target)
 		thread->state = TARGET_THREAD_RUNNING;
 		ptrace(PTRACE_CONT, thread->tid, NULL, 0);
 	}
+	target->paused_ns = clock_now_ns() - target->paused_since_ns;
 	run_as_before(target);
 }

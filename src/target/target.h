@@ -144,6 +144,7 @@ struct target {
 	int policy;	/* the tracer thread's own, while a pause has it changed; -1: it has not */
 	uint64_t drain_until_ns;
 	uint64_t paused_since_ns; /* when the last drain or pause began to stop threads */
+	uint64_t paused_ns;	  /* how long the last pause was */
 	_Atomic bool *poke;	  /* looked at when a signal interrupts a wait; may not be NULL */
 	struct target_statistics statistics;
 	bool pinned;	 /* target and tracer on one CPU: never spin */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Targets that state their own truth: every total, every line, the breakdown at the peak and what
- * is left at the end are equal to it.
+ * is left at the end are equal to it, through either engine.
  */
 #include <check.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "lib/engine.h"
 #include "lib/suite.h"
 #include "lib/tracealloc.h"
 #include "lib/truth.h"
@@ -19,7 +20,7 @@ enum { CXX_RESERVE_BYTES = 72704, CXX_RESERVE_BLOCKS = 1 };
 static const char *const shown_quantities[] = {"total", "peak", "leaked"};
 
 /* Runs a program under every quantity and compares totals and lines with what it says itself. */
-static void expect_truth_of(const char *program, const char *mode, int64_t extra_blocks,
+static void expect_truth_of(int engine, const char *program, const char *mode, int64_t extra_blocks,
 			    int64_t extra_bytes)
 {
 	for (size_t i = 0; i < sizeof(shown_quantities) / sizeof(*shown_quantities); i++) {
@@ -27,8 +28,10 @@ static void expect_truth_of(const char *program, const char *mode, int64_t extra
 		_cleanup_report_ struct report report = {0};
 
 		scratch_make(&scratch);
-		int status = tracealloc_run(&scratch, ARGV("--show", shown_quantities[i]),
-					    ARGV(program, mode), &report);
+		int status = tracealloc_run(
+			&scratch,
+			ARGV("--engine", engine_name(engine), "--show", shown_quantities[i]),
+			ARGV(program, mode), &report);
 		ck_assert_int_eq(status, 0);
 		_cleanup_json_ json_t *truth = truth_load(&scratch, "traced.out");
 		truth_expect_totals(truth, &report, extra_blocks, extra_bytes);
@@ -36,46 +39,46 @@ static void expect_truth_of(const char *program, const char *mode, int64_t extra
 	}
 }
 
-static void expect_truth(const char *target, const char *mode)
+static void expect_truth(int engine, const char *target, const char *mode)
 {
 	_cleanup_free_ char *program = suite_target(target);
 
-	expect_truth_of(program, mode, 0, 0);
+	expect_truth_of(engine, program, mode, 0, 0);
 }
 
 START_TEST(malloc_calloc_realloc_and_free_are_counted_line_by_line)
 {
-	expect_truth("calls", "plain");
+	expect_truth(_i, "calls", "plain");
 }
 END_TEST
 
 START_TEST(the_aligned_family_is_counted_once_a_call)
 {
-	expect_truth("calls", "aligned");
+	expect_truth(_i, "calls", "aligned");
 }
 END_TEST
 
 START_TEST(zero_sizes_null_and_refusals_are_counted_as_what_they_are)
 {
-	expect_truth("calls", "odd");
+	expect_truth(_i, "calls", "odd");
 }
 END_TEST
 
 START_TEST(what_strdup_makes_is_charged_to_its_caller)
 {
-	expect_truth("calls", "libc");
+	expect_truth(_i, "calls", "libc");
 }
 END_TEST
 
 START_TEST(the_breakdown_at_the_peak_is_that_of_the_highest_sum)
 {
-	expect_truth("peaks", NULL);
+	expect_truth(_i, "peaks", NULL);
 }
 END_TEST
 
 START_TEST(a_call_in_an_inlined_function_is_charged_to_its_own_line)
 {
-	expect_truth("inlined", "3");
+	expect_truth(_i, "inlined", "3");
 }
 END_TEST
 
@@ -86,8 +89,9 @@ START_TEST(a_stack_deeper_than_the_limit_is_cut_and_said_so)
 	_cleanup_report_ struct report report = {0};
 
 	scratch_make(&scratch);
-	tracealloc_run(&scratch, ARGV("--show", "total", "--depth", "16"), ARGV(program, "500"),
-		       &report);
+	tracealloc_run(&scratch,
+		       ARGV("--engine", engine_name(_i), "--show", "total", "--depth", "16"),
+		       ARGV(program, "500"), &report);
 	_cleanup_json_ json_t *truth = truth_load(&scratch, "traced.out");
 	truth_expect_totals(truth, &report, 0, 0);
 	truth_expect_lines(truth, &report, "total");
@@ -103,7 +107,8 @@ START_TEST(a_stack_within_the_limit_is_not_cut)
 	_cleanup_report_ struct report report = {0};
 
 	scratch_make(&scratch);
-	tracealloc_run(&scratch, ARGV("--depth", "600"), ARGV(program, "500"), &report);
+	tracealloc_run(&scratch, ARGV("--engine", engine_name(_i), "--depth", "600"),
+		       ARGV(program, "500"), &report);
 	ck_assert_int_eq(report_total(&report, "truncated_stacks"), 0);
 }
 END_TEST
@@ -112,7 +117,7 @@ START_TEST(cxx_containers_are_charged_to_the_line_that_uses_them)
 {
 	_cleanup_free_ char *program = suite_target("containers");
 
-	expect_truth_of(program, NULL, CXX_RESERVE_BLOCKS, CXX_RESERVE_BYTES);
+	expect_truth_of(_i, program, NULL, CXX_RESERVE_BLOCKS, CXX_RESERVE_BYTES);
 }
 END_TEST
 
@@ -123,7 +128,7 @@ START_TEST(unoptimized_cxx_containers_are_charged_to_the_line_that_uses_them)
 	scratch_make(&scratch);
 	_cleanup_free_ char *program =
 		suite_build(&scratch, "containers.cc", "containers-O0", ARGV("-O0", "-g"));
-	expect_truth_of(program, NULL, CXX_RESERVE_BLOCKS, CXX_RESERVE_BYTES);
+	expect_truth_of(_i, program, NULL, CXX_RESERVE_BLOCKS, CXX_RESERVE_BYTES);
 }
 END_TEST
 
@@ -134,7 +139,9 @@ START_TEST(a_refused_operator_new_throws_as_ever_and_is_counted_as_failed)
 	_cleanup_report_ struct report report = {0};
 
 	scratch_make(&scratch);
-	ck_assert_int_eq(tracealloc_run(&scratch, NULL, ARGV(program), &report), 0);
+	ck_assert_int_eq(
+		tracealloc_run(&scratch, ARGV("--engine", engine_name(_i)), ARGV(program), &report),
+		0);
 	_cleanup_free_ char *said = tracealloc_text(&scratch, "traced.out");
 	ck_assert_str_eq(said, "caught 11\n");
 	ck_assert_int_eq(report_total(&report, "failed_calls"), 11);
@@ -164,7 +171,8 @@ START_TEST(how_the_program_was_compiled_does_not_matter)
 		scratch_make(&scratch);
 		_cleanup_free_ char *program =
 			suite_build(&scratch, "calls.c", "calls-variant", variants[i]);
-		int status = tracealloc_run(&scratch, ARGV("--show", "total"),
+		int status = tracealloc_run(&scratch,
+					    ARGV("--engine", engine_name(_i), "--show", "total"),
 					    ARGV(program, "plain"), &report);
 		ck_assert_msg(status == 0, "variant %zu (%s ...): status %#x", i, variants[i][2],
 			      status);
@@ -186,7 +194,8 @@ START_TEST(without_debug_information_functions_are_named)
 	scratch_make(&scratch);
 	_cleanup_free_ char *program = suite_build(&scratch, "calls.c", "calls-bare",
 						   ARGV("-O1", "-g0", "-fno-inline", "-rdynamic"));
-	tracealloc_run(&scratch, ARGV("--show", "total"), ARGV(program, "plain"), &report);
+	tracealloc_run(&scratch, ARGV("--engine", engine_name(_i), "--show", "total"),
+		       ARGV(program, "plain"), &report);
 	_cleanup_json_ json_t *truth = truth_load(&scratch, "traced.out");
 	struct report_figures row = report_labelled(&report, "plain (calls-bare)");
 	ck_assert_int_eq(row.total_blocks, truth_integer(truth, "total_blocks"));
@@ -202,7 +211,8 @@ START_TEST(without_symbols_modules_and_offsets_are_named)
 	scratch_make(&scratch);
 	_cleanup_free_ char *program =
 		suite_build(&scratch, "calls.c", "calls-stripped", ARGV("-O2", "-s"));
-	tracealloc_run(&scratch, ARGV("--show", "total"), ARGV(program, "plain"), &report);
+	tracealloc_run(&scratch, ARGV("--engine", engine_name(_i), "--show", "total"),
+		       ARGV(program, "plain"), &report);
 	_cleanup_json_ json_t *truth = truth_load(&scratch, "traced.out");
 	struct report_figures row = report_labelled(&report, "calls-stripped+0x");
 	ck_assert_int_eq(row.total_blocks, truth_integer(truth, "total_blocks"));
@@ -223,7 +233,7 @@ START_TEST(plugins_are_seen_from_their_first_allocation_and_after_a_reload)
 	_cleanup_free_ char *large =
 		suite_build(&scratch, "special/plugin.c", "large.so",
 			    ARGV("-O2", "-g", "-shared", "-fPIC", "-DPADDING=9000"));
-	int status = tracealloc_run(&scratch, ARGV("--show", "total"),
+	int status = tracealloc_run(&scratch, ARGV("--engine", engine_name(_i), "--show", "total"),
 				    ARGV(program, small, large, small, small, large), &report);
 	ck_assert_int_eq(status, 0);
 	_cleanup_json_ json_t *truth = truth_load(&scratch, "traced.out");
@@ -240,21 +250,31 @@ int main(void)
 	TCase *cxx_case = suite_case(suite, "C++", 120);
 	TCase *builds_case = suite_case(suite, "builds", 180);
 
-	tcase_add_test(c_case, malloc_calloc_realloc_and_free_are_counted_line_by_line);
-	tcase_add_test(c_case, the_aligned_family_is_counted_once_a_call);
-	tcase_add_test(c_case, zero_sizes_null_and_refusals_are_counted_as_what_they_are);
-	tcase_add_test(c_case, what_strdup_makes_is_charged_to_its_caller);
-	tcase_add_test(c_case, the_breakdown_at_the_peak_is_that_of_the_highest_sum);
-	tcase_add_test(c_case, a_call_in_an_inlined_function_is_charged_to_its_own_line);
-	tcase_add_test(c_case, a_stack_deeper_than_the_limit_is_cut_and_said_so);
-	tcase_add_test(c_case, a_stack_within_the_limit_is_not_cut);
-	tcase_add_test(cxx_case, cxx_containers_are_charged_to_the_line_that_uses_them);
-	tcase_add_test(cxx_case, unoptimized_cxx_containers_are_charged_to_the_line_that_uses_them);
-	tcase_add_test(cxx_case, a_refused_operator_new_throws_as_ever_and_is_counted_as_failed);
-	tcase_add_test(builds_case, how_the_program_was_compiled_does_not_matter);
-	tcase_add_test(builds_case, without_debug_information_functions_are_named);
-	tcase_add_test(builds_case, without_symbols_modules_and_offsets_are_named);
-	tcase_add_test(builds_case,
-		       plugins_are_seen_from_their_first_allocation_and_after_a_reload);
+	tcase_add_loop_test(c_case, malloc_calloc_realloc_and_free_are_counted_line_by_line, 0,
+			    ENGINES);
+	tcase_add_loop_test(c_case, the_aligned_family_is_counted_once_a_call, 0, ENGINES);
+	tcase_add_loop_test(c_case, zero_sizes_null_and_refusals_are_counted_as_what_they_are, 0,
+			    ENGINES);
+	tcase_add_loop_test(c_case, what_strdup_makes_is_charged_to_its_caller, 0, ENGINES);
+	tcase_add_loop_test(c_case, the_breakdown_at_the_peak_is_that_of_the_highest_sum, 0,
+			    ENGINES);
+	tcase_add_loop_test(c_case, a_call_in_an_inlined_function_is_charged_to_its_own_line, 0,
+			    ENGINES);
+	tcase_add_loop_test(c_case, a_stack_deeper_than_the_limit_is_cut_and_said_so, 0, ENGINES);
+	tcase_add_loop_test(c_case, a_stack_within_the_limit_is_not_cut, 0, ENGINES);
+	tcase_add_loop_test(cxx_case, cxx_containers_are_charged_to_the_line_that_uses_them, 0,
+			    ENGINES);
+	tcase_add_loop_test(cxx_case,
+			    unoptimized_cxx_containers_are_charged_to_the_line_that_uses_them, 0,
+			    ENGINES);
+	tcase_add_loop_test(cxx_case,
+			    a_refused_operator_new_throws_as_ever_and_is_counted_as_failed, 0,
+			    ENGINES);
+	tcase_add_loop_test(builds_case, how_the_program_was_compiled_does_not_matter, 0, ENGINES);
+	tcase_add_loop_test(builds_case, without_debug_information_functions_are_named, 0, ENGINES);
+	tcase_add_loop_test(builds_case, without_symbols_modules_and_offsets_are_named, 0, ENGINES);
+	tcase_add_loop_test(builds_case,
+			    plugins_are_seen_from_their_first_allocation_and_after_a_reload, 0,
+			    ENGINES);
 	return suite_run(suite);
 }

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "lib/engine.h"
 #include "lib/suite.h"
 #include "lib/tracealloc.h"
 
@@ -193,7 +194,6 @@ static void expect_tally(const struct tally *tally, const struct report *report)
 static void expect_gdbs_lines(const char *program, const char *argument, int64_t before_main)
 {
 	_cleanup_scratch_ struct scratch scratch = {0};
-	_cleanup_report_ struct report report = {0};
 	static struct tally tally;
 
 	scratch_make(&scratch);
@@ -203,10 +203,16 @@ static void expect_gdbs_lines(const char *program, const char *argument, int64_t
 	}
 	ask_gdb(&scratch, ARGV(program, argument), &tally);
 	ck_assert_int_ge(tally.calls, 20);
-	tracealloc_run(&scratch, ARGV("--show", "total", "--depth", "200"), ARGV(program, argument),
-		       &report);
-	ck_assert_int_eq(report_total(&report, "total_blocks"), tally.calls + before_main);
-	expect_tally(&tally, &report);
+	for (int engine = 0; engine < ENGINES; engine++) {
+		_cleanup_report_ struct report report = {0};
+
+		tracealloc_run(
+			&scratch,
+			ARGV("--engine", engine_name(engine), "--show", "total", "--depth", "200"),
+			ARGV(program, argument), &report);
+		ck_assert_int_eq(report_total(&report, "total_blocks"), tally.calls + before_main);
+		expect_tally(&tally, &report);
+	}
 }
 
 START_TEST(lines_of_c_are_those_of_gdb)

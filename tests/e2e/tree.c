@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Processes that make processes: outputs and statuses are those of an untraced run, children are
- * counted or left alone as asked, and no child ever meets one of our breakpoints.
+ * counted or left alone as asked, and no child ever meets one of our probes, through either engine.
  */
 #include <check.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "lib/code.h"
+#include "lib/engine.h"
 #include "lib/status.h"
 #include "lib/suite.h"
 #include "lib/tracealloc.h"
@@ -72,15 +73,17 @@ static void expect_same_behaviour(const struct scratch *scratch, const char *mod
 
 START_TEST(children_are_followed_and_behave_as_ever)
 {
-	const struct tree_mode *mode = &modes[_i];
+	const struct tree_mode *mode = &modes[_i / ENGINES];
+	const char *engine = engine_name(_i % ENGINES);
 	_cleanup_free_ char *program = suite_target("tree");
 	_cleanup_scratch_ struct scratch scratch = {0};
 	_cleanup_report_ struct report report = {0};
 
 	scratch_make(&scratch);
 	int control_status = run_control(&scratch, program, mode->name);
-	int status = tracealloc_run(&scratch, ARGV("--follow", "children", "--show", "total"),
-				    ARGV(program, mode->name), &report);
+	int status = tracealloc_run(
+		&scratch, ARGV("--engine", engine, "--follow", "children", "--show", "total"),
+		ARGV(program, mode->name), &report);
 	expect_same_behaviour(&scratch, mode->name, status, control_status);
 	if (mode->blocks != UNKNOWN) {
 		ck_assert_int_eq(report_total(&report, "total_blocks"), mode->blocks);
@@ -98,14 +101,16 @@ END_TEST
 
 START_TEST(children_that_are_not_followed_are_left_clean_and_alive)
 {
-	const struct tree_mode *mode = &modes[_i];
+	const struct tree_mode *mode = &modes[_i / ENGINES];
+	const char *engine = engine_name(_i % ENGINES);
 	_cleanup_free_ char *program = suite_target("tree");
 	_cleanup_scratch_ struct scratch scratch = {0};
 	_cleanup_report_ struct report report = {0};
 
 	scratch_make(&scratch);
 	int control_status = run_control(&scratch, program, mode->name);
-	int status = tracealloc_run(&scratch, ARGV("--follow", "none", "--show", "total"),
+	int status = tracealloc_run(&scratch,
+				    ARGV("--engine", engine, "--follow", "none", "--show", "total"),
 				    ARGV(program, mode->name), &report);
 	expect_same_behaviour(&scratch, mode->name, status, control_status);
 	if (mode->own_blocks != UNKNOWN)
@@ -124,7 +129,8 @@ START_TEST(every_process_of_the_tree_is_listed_with_its_end)
 	const json_t *one;
 
 	scratch_make(&scratch);
-	tracealloc_run(&scratch, NULL, ARGV(program, "storm"), &report);
+	tracealloc_run(&scratch, ARGV("--engine", engine_name(_i)), ARGV(program, "storm"),
+		       &report);
 	json_array_foreach(json_object_get(report.root, "processes"), index, one)
 	{
 		json_int_t status = json_integer_value(json_object_get(one, "exit_status"));
@@ -172,11 +178,13 @@ START_TEST(an_orphan_ends_as_ever)
 	_cleanup_process_ struct process run = {0};
 
 	scratch_make(&scratch);
-	tracealloc_start_run(&scratch, ARGV("--follow", policies[_i]), ARGV(program, "orphan"),
-			     &run);
+	tracealloc_start_run(
+		&scratch,
+		ARGV("--engine", engine_name(_i % ENGINES), "--follow", policies[_i / ENGINES]),
+		ARGV(program, "orphan"), &run);
 	process_wait_output(&run, "parent ends");
 	/* Not followed, it has been let go by now, with the bytes of its files. */
-	if (_i == 1)
+	if (_i / ENGINES == 1)
 		expect_clean_orphan(&run);
 	process_close_input(&run);
 	ck_assert_int_eq(process_wait(&run), 0);
@@ -190,9 +198,11 @@ int main(void)
 	TCase *follow_case = suite_case(suite, "follow", 120);
 	TCase *leave_case = suite_case(suite, "leave", 120);
 
-	tcase_add_loop_test(follow_case, children_are_followed_and_behave_as_ever, 0, MODES);
-	tcase_add_test(follow_case, every_process_of_the_tree_is_listed_with_its_end);
-	tcase_add_loop_test(follow_case, an_orphan_ends_as_ever, 0, 2);
+	tcase_add_loop_test(follow_case, children_are_followed_and_behave_as_ever, 0,
+			    MODES * ENGINES);
+	tcase_add_loop_test(follow_case, every_process_of_the_tree_is_listed_with_its_end, 0,
+			    ENGINES);
+	tcase_add_loop_test(follow_case, an_orphan_ends_as_ever, 0, 2 * ENGINES);
 	tcase_add_loop_test(leave_case, children_that_are_not_followed_are_left_clean_and_alive, 0,
 			    MODES);
 	return suite_run(suite);

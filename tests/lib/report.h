@@ -28,9 +28,11 @@ struct report_figures {
 /*
  * Reads a report and checks what holds for every one: format and version; no negative figure; every
  * row is larger than or equal to the next; rows + other = shown_bytes; total = current + released +
- * ended in the totals; with every row there, the rows' totals add up to the whole's.
+ * ended in the totals; with every row there, the rows' totals add up to the whole's; no event was
+ * lost (but for report_load_lossy).
  */
 void report_load(const char *path, struct report *ret);
+void report_load_lossy(const char *path, struct report *ret);
 void report_unload(struct report *report);
 
 /* totals.KEY */
@@ -41,6 +43,9 @@ struct report_figures report_at(const struct report *report, const char *file, i
 
 /* Sums over the rows whose label contains text. */
 struct report_figures report_labelled(const struct report *report, const char *text);
+
+/* Sums over the rows that are charged to a function. */
+struct report_figures report_in_function(const struct report *report, const char *function);
 
 /* The string member of a row, "" when null or absent. */
 const char *report_string(const json_t *row, const char *key);

@@ -123,6 +123,24 @@ void status_until_untraced(pid_t pid)
 	process_until(is_untraced, &pid, "the process to be traced by nobody");
 }
 
+static bool is_all_held(const void *context)
+{
+	_cleanup_status_ struct status status = {0};
+
+	if (!status_read(*(const pid_t *)context, &status))
+		return false;
+	for (size_t i = 0; i < status.count; i++) {
+		if (!is_stopped(&status.threads[i]))
+			return false;
+	}
+	return true;
+}
+
+void status_until_held(pid_t pid)
+{
+	process_until(is_all_held, &pid, "every thread to be stopped, by whomever");
+}
+
 static bool is_all_stopped(const void *context)
 {
 	_cleanup_status_ struct status status = {0};

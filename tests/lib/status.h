@@ -45,6 +45,9 @@ void status_until_untraced(pid_t pid);
 /* Waits until every thread of an untraced process is stopped (T of proc(5)). */
 void status_until_stopped(pid_t pid);
 
+/* The same of one that may be traced (T or t). */
+void status_until_held(pid_t pid);
+
 #define _cleanup_status_ __attribute__((__cleanup__(status_free)))
 
 #endif

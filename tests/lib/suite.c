@@ -14,8 +14,8 @@
 
 enum { LONG_FACTOR = 20, FLAGS_MAX = 24 };
 
-/* BUILD/RELATIVE, where this program is BUILD/tests/e2e/NAME. */
-static char *built_path(const char *relative)
+/* This program is BUILD/tests/e2e/NAME. */
+char *suite_built(const char *relative)
 {
 	char self[PATH_MAX];
 	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -33,7 +33,7 @@ static char *built_path(const char *relative)
 
 char *suite_tracealloc(void)
 {
-	return built_path("tracealloc");
+	return suite_built("tracealloc");
 }
 
 char *suite_target(const char *name)
@@ -41,7 +41,7 @@ char *suite_target(const char *name)
 	char relative[128];
 
 	snprintf(relative, sizeof(relative), "tests/targets/%s", name);
-	return built_path(relative);
+	return suite_built(relative);
 }
 
 char *suite_source(const char *name)

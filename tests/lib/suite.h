@@ -19,7 +19,8 @@
 /* Paths; the caller frees them. */
 char *suite_tracealloc(void);
 char *suite_target(const char *name);
-char *suite_source(const char *name); /* tests/targets/NAME, absolute */
+char *suite_built(const char *relative); /* any other file of BUILD */
+char *suite_source(const char *name);	 /* tests/targets/NAME, absolute */
 
 bool suite_is_long(void);
 

@@ -568,8 +568,10 @@ START_TEST(functions_without_number_that_jump_into_it_are_given_up)
 	struct text text = {.base = BASE, .bytes = bytes, .count = CROWD_BYTES};
 	struct code_reader reader = {text_read, crowded_bounds, text_pointer, &text};
 	struct window window;
-	_cleanup_error_ struct error *err = window_plan(&reader, (target_addr){BASE}, bytes,
-							CROWD_BYTES, (target_addr){BASE}, &window);
+	_cleanup_window_survey_ struct window_survey survey = {0};
+	ck_assert_ptr_null(window_survey_make(bytes, CROWD_BYTES, (target_addr){BASE}, &survey));
+	_cleanup_error_ struct error *err =
+		window_plan(&reader, (target_addr){BASE}, &survey, &window);
 	ck_assert_int_eq(error_kind_of(err), ERROR_UNSUPPORTED);
 	ck_assert_ptr_nonnull(strstr(error_message(err), "too many functions may branch into it"));
 }

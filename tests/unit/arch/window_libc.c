@@ -38,6 +38,7 @@ struct library {
 	target_addr text_start;
 	const uint8_t *text;
 	size_t text_count;
+	struct window_survey survey;
 	struct line *lines;
 	size_t line_count, line_capacity;
 	struct range *ranges;
@@ -145,6 +146,14 @@ static void read_tool(struct library *library, const char *command,
 	pclose(output);
 }
 
+static void survey(struct library *library)
+{
+	struct error *err = window_survey_make(library->text, library->text_count,
+					       library->text_start, &library->survey);
+	if (err)
+		abort();
+}
+
 static void load(struct library *library, const char *name)
 {
 	struct wanted wanted = {name, library};
@@ -152,6 +161,7 @@ static void load(struct library *library, const char *name)
 		abort();
 	read_tool(library, "readelf --debug-dump=frames", take_range);
 	read_tool(library, "objdump -d --no-show-raw-insn", take_line);
+	survey(library);
 }
 
 static bool read_text(void *context, target_addr address, void *bytes, size_t count)
@@ -193,8 +203,7 @@ static struct code_reader reader_of(struct library *library)
 static struct error *plan(struct library *library, uint64_t entry, struct window *ret)
 {
 	struct code_reader reader = reader_of(library);
-	return window_plan(&reader, (target_addr){entry}, library->text, library->text_count,
-			   library->text_start, ret);
+	return window_plan(&reader, (target_addr){entry}, &library->survey, ret);
 }
 
 static const struct line *line_at(const struct library *library, uint64_t address)
@@ -390,6 +399,8 @@ static uint64_t used_ns(void)
 START_TEST(planning_all_allocator_functions_costs_less_than_a_second)
 {
 	uint64_t begin = used_ns();
+	window_survey_deinit(&libc.survey);
+	survey(&libc);
 	for (size_t i = 0; i < sizeof allocators / sizeof *allocators; i++)
 		window_count_of(allocators[i]);
 	uint64_t taken = used_ns() - begin;

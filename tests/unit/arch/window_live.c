@@ -260,9 +260,11 @@ static const struct code_reader reader = {read_own, place_bounds, own_pointer, N
 static bool is_planned(uint64_t number, struct window *ret)
 {
 	uint64_t entry = live.places[number].entry, page = entry & ~(uint64_t)(PAGE - 1);
+	_cleanup_window_survey_ struct window_survey survey = {0};
+	ck_assert_ptr_null(window_survey_make((const uint8_t *)(uintptr_t)page, PAGE,
+					      (target_addr){page}, &survey));
 	_cleanup_error_ struct error *err =
-		window_plan(&reader, (target_addr){entry}, (const uint8_t *)(uintptr_t)page, PAGE,
-			    (target_addr){page}, ret);
+		window_plan(&reader, (target_addr){entry}, &survey, ret);
 	ck_assert(!err || error_kind_of(err) == ERROR_UNSUPPORTED);
 	return !err;
 }

@@ -70,8 +70,10 @@ static inline void text_add_part(struct text *text, size_t start, size_t end)
 static inline struct error *text_plan(struct text *text, size_t entry, struct window *ret)
 {
 	struct code_reader reader = text_reader(text);
-	return window_plan(&reader, (target_addr){text->base + entry}, text->bytes, text->count,
-			   (target_addr){text->base}, ret);
+	_cleanup_window_survey_ struct window_survey survey = {0};
+	struct error *err =
+		window_survey_make(text->bytes, text->count, (target_addr){text->base}, &survey);
+	return err ? err : window_plan(&reader, (target_addr){text->base + entry}, &survey, ret);
 }
 
 #endif

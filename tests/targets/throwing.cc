@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Exceptions that pass operator new and come out of it, in several threads. throwing ROUNDS prints
+ * "ok CAUGHT": each round of each of four threads catches four.
+ */
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+#include <string>
+#include <thread>
+#include <vector>
+
+enum { THREADS = 4 };
+
+static volatile size_t far_too_much = SIZE_MAX / 4;
+static std::atomic<long> caught;
+
+struct refusal {
+	long why;
+};
+
+/* Its memory is there when it refuses: operator delete takes it back. */
+struct unwilling {
+	char bytes[200];
+	explicit unwilling(long why)
+	{
+		bytes[0] = 1;
+		throw refusal{why};
+	}
+};
+
+static void throw_out_of_new()
+{
+	try {
+		char *volatile never = new char[far_too_much];
+		never[0] = 1;
+	} catch (const std::bad_alloc &) {
+		caught++;
+	}
+}
+
+static void throw_through_new(long why)
+{
+	try {
+		delete new unwilling(why);
+	} catch (const refusal &one) {
+		caught += one.why == why;
+	}
+}
+
+static void throw_with_containers_on_the_way(long why)
+{
+	std::vector<std::string> words(3, std::string(100, 'a'));
+
+	try {
+		std::vector<std::string> more(5, std::string(200, 'b'));
+		throw refusal{why + static_cast<long>(more.size())};
+	} catch (const refusal &one) {
+		caught += one.why == why + 5;
+	}
+}
+
+static void throw_twice(long why)
+{
+	try {
+		try {
+			throw_out_of_new();
+			throw refusal{why};
+		} catch (const refusal &) {
+			throw;
+		}
+	} catch (const refusal &) {
+	}
+}
+
+static void work(long rounds)
+{
+	for (long i = 0; i < rounds; i++) {
+		throw_out_of_new();
+		throw_through_new(i);
+		throw_with_containers_on_the_way(i);
+		throw_twice(i);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	long rounds = argc > 1 ? std::atol(argv[1]) : 10;
+	std::thread threads[THREADS];
+
+	for (auto &thread : threads)
+		thread = std::thread(work, rounds);
+	for (auto &thread : threads)
+		thread.join();
+	std::printf("ok %ld\n", caught.load());
+	return 0;
+}
