@@ -343,7 +343,8 @@ START_TEST(a_wrong_command_is_told)
 	refuse("unknown command 'run|attach': give one of run|attach|report|diff|doctor|help",
 	       "run|attach");
 	refuse("unknown command '': give one of run|attach|report|diff|doctor|help", "");
-	refuse("unknown command 'top': give one of run|attach|report|diff|doctor|help", "help", "top");
+	refuse("unknown command 'top': give one of run|attach|report|diff|doctor|help", "help",
+	       "top");
 	refuse("unexpected argument 'attach': tracealloc help [COMMAND]", "help", "run", "attach");
 }
 END_TEST
