@@ -104,6 +104,13 @@ static void expect_same_rows(const char *const command[], const char *what)
 			&reports[engine]);
 		expect_engine(&reports[engine], engine_name(engine), what);
 		forget_times(reports[engine].root);
+		/*
+		 * A CLONE_VM child without thread-local storage of its own passes for its parent's
+		 * thread with jumps, so that their creations cannot be told apart.
+		 */
+		if (strcmp(what, "tree clone-vm") == 0)
+			json_object_del(json_object_get(reports[engine].root, "totals"),
+					"temporary_blocks");
 	}
 	ck_assert_msg(statuses[ENGINE_JUMP] == statuses[ENGINE_BREAKPOINT],
 		      "%s: status %#x and %#x", what, statuses[ENGINE_JUMP],
