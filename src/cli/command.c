@@ -49,6 +49,7 @@ struct error *command_perform(const struct options *options, char *const envp[],
 	case OPTIONS_ATTACH:
 		return command_attach(options);
 	case OPTIONS_REPORT:
+	case OPTIONS_EXPORT:
 		return command_report(options);
 	case OPTIONS_DIFF:
 		return command_diff(options);

@@ -2,9 +2,9 @@
 /*
  * The commands: what happens once the command line is understood.
  *
- * run.c, attach.c: one command each, session to report. report.c: saved snapshots to report,
- * diff.c: to a comparison. command.c: the choice among them, and those that only print. Does not:
- * parse, print errors, or exit. Private to cli; main thread.
+ * run.c, attach.c: one command each, session to report. report.c: saved snapshots to report
+ * or export, diff.c: to a comparison. command.c: the choice among them, and those that only print.
+ * Does not: parse, print errors, or exit. Private to cli; main thread.
  */
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H

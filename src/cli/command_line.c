@@ -212,6 +212,9 @@ static struct error *parse_report(struct options *options, struct arguments *arg
 	struct error *err = parse_paths(options, arguments);
 	if (err || ended(options))
 		return err;
+	if (!options->path_count && options->command == OPTIONS_EXPORT)
+		return error_new(ERROR_USAGE, "no snapshot given: tracealloc export [OPTIONS] "
+					      "--format=FORMAT SNAPSHOT...");
 	if (!options->path_count)
 		return error_new(ERROR_USAGE,
 				 "no snapshot given: tracealloc report [OPTIONS] SNAPSHOT...");
@@ -252,6 +255,59 @@ static struct error *check_query(const struct query *query)
 		return error_new(ERROR_USAGE,
 				 "--all-frames says what --filter and --exclude look at: give one");
 	return NULL;
+}
+
+/* Appends "text|json": the formats that a comparison can have. */
+static void print_table_formats(struct buffer *out)
+{
+	size_t count;
+	const struct report_format *formats = report_formats(&count);
+	for (size_t i = 0; i < count; i++)
+		if (formats[i].write_table)
+			buffer_printf(out, "%s%s", out->count ? "|" : "", formats[i].name);
+}
+
+/* Which option was given that only tables know; NULL: none was. */
+static const char *table_option(const struct query *query)
+{
+	if (query->group_by != QUERY_LINE)
+		return "--group-by";
+	if (query->top != OPTIONS_TOP_DEFAULT)
+		return "--top";
+	if (query->min_bytes)
+		return "--min-size";
+	return query->cumulative	       ? "--cumulative"
+	       : query->show == QUERY_LIFETIME ? "--show lifetime"
+					       : NULL;
+}
+
+/* Formats of whole stacks have no rows, and nothing of them is for people to read. */
+static struct error *check_stacks_format(const struct options *options)
+{
+	const char *name = options->format->name, *option = table_option(&options->query);
+	_cleanup_buffer_ struct buffer formats = {0};
+	print_table_formats(&formats);
+	if (options->command == OPTIONS_DIFF)
+		return error_new(ERROR_USAGE, "diff has no --format %s: give one of %s", name,
+				 buffer_text(&formats));
+	if (option)
+		return error_new(ERROR_USAGE,
+				 "%s is for tables (--format %s), --format %s has whole stacks",
+				 option, buffer_text(&formats), name);
+	if (options->command == OPTIONS_RUN && !options->report_path)
+		return error_new(ERROR_USAGE,
+				 "--format %s would mix with what the program itself writes to "
+				 "standard error: give --report FILE",
+				 name);
+	return NULL;
+}
+
+static struct error *check_format(const struct options *options)
+{
+	if (options->command == OPTIONS_EXPORT && !options->format_given)
+		return error_new(ERROR_USAGE,
+				 "no format given: --format takes one of " REPORT_FORMATS);
+	return options->format->write_table ? NULL : check_stacks_format(options);
 }
 
 static struct error *parse_command(const char *name, enum options_command *ret)
@@ -316,11 +372,13 @@ struct error *command_line_parse(struct options *options, int argc, char **argv)
 		err = parse_attach(options, &arguments);
 	else if (command == OPTIONS_DOCTOR)
 		err = parse_pid(options, &arguments, "doctor");
-	else if (command == OPTIONS_REPORT)
+	else if (command == OPTIONS_REPORT || command == OPTIONS_EXPORT)
 		err = parse_report(options, &arguments);
 	else
 		err = parse_diff(options, &arguments);
 	if (!err && !ended(options))
 		err = check_query(&options->query);
+	if (!err && !ended(options))
+		err = check_format(options);
 	return err || ended(options) ? err : check_paths(options);
 }

@@ -9,6 +9,8 @@ struct error *delivery_open(const struct options *options, int standard_fd, stru
 {
 	*ret = (struct delivery){.report.fd = -1, .snapshot.fd = -1};
 	struct error *err = output_open("report", options->report_path, standard_fd, &ret->report);
+	if (!err)
+		err = presentation_check(options, &ret->report);
 	if (!err && options->output_path)
 		err = output_open("snapshot", options->output_path, -1, &ret->snapshot);
 	if (err)

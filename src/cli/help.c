@@ -25,6 +25,9 @@ static const struct command_row commands[] = {
 	 "other file is read. Several are summed up."},
 	{OPTIONS_DIFF, "diff [OPTIONS] OLD NEW",
 	 "Compares two saved snapshots: what grew, what shrank."},
+	{OPTIONS_EXPORT, "export [OPTIONS] --format=FORMAT SNAPSHOT...",
+	 "Writes a saved snapshot in the form of another tool, to standard output or the file of "
+	 "--report."},
 	{OPTIONS_DOCTOR, "doctor [OPTIONS] PID",
 	 "Says how the allocator functions of a process would be probed, and what a tracealloc "
 	 "that was killed has left in it. Nothing is written to it without --clean."},

@@ -202,11 +202,12 @@ static struct error *set_output(struct options *options, const struct options_ro
 static struct error *set_format(struct options *options, const struct options_row *row,
 				const char *value)
 {
-	size_t choice = 0;
-	struct error *err = choose(row, value, &choice);
-	if (!err)
-		options->format = (enum options_format)choice;
-	return err;
+	const struct report_format *format = report_format(value);
+	if (!format)
+		return bad_value(row, value);
+	options->format = format;
+	options->format_given = true;
+	return NULL;
 }
 
 static struct error *set_quiet(struct options *options, const struct options_row *row,
@@ -254,7 +255,7 @@ static struct error *set_version(struct options *options, const struct options_r
 
 enum {
 	TRACED = OPTIONS_RUN | OPTIONS_ATTACH,
-	ASKED = TRACED | OPTIONS_REPORT | OPTIONS_DIFF,
+	ASKED = TRACED | OPTIONS_REPORT | OPTIONS_DIFF | OPTIONS_EXPORT,
 	EVERY = ASKED | OPTIONS_DOCTOR,
 	ALL = EVERY | OPTIONS_HELP,
 };
@@ -302,8 +303,8 @@ static const struct options_row rows[] = {
 	 "write the report there (default: standard output, of run standard error)", set_report},
 	{0, "output", "FILE", "the name of a file", TRACED, OPTIONS_ANSWER,
 	 "save a snapshot there, for 'tracealloc report'", set_output},
-	{0, "format", "text|json", NULL, ASKED, OPTIONS_ANSWER, "the report's form (default text)",
-	 set_format},
+	{0, "format", "FORMAT", "one of " REPORT_FORMATS, ASKED, OPTIONS_ANSWER,
+	 "the report's form (default text): " REPORT_FORMATS_LISTED, set_format},
 	{'q', "quiet", NULL, NULL, ASKED, OPTIONS_GENERAL, "only the report's body; no warnings",
 	 set_quiet},
 	{'v', "verbose", NULL, NULL, EVERY, OPTIONS_GENERAL,
@@ -330,7 +331,7 @@ void options_init(struct options *options)
 			  .group_by = QUERY_LINE,
 			  .charge = QUERY_CHARGE_CALLER,
 			  .top = OPTIONS_TOP_DEFAULT},
-		.format = OPTIONS_TEXT,
+		.format = report_format("text"),
 	};
 }
 

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "report/report.h"
 #include "session/session.h"
 #include "snapshot/query.h"
 
@@ -30,19 +31,18 @@ enum options_command {
 	OPTIONS_ATTACH = 2,
 	OPTIONS_REPORT = 4,
 	OPTIONS_DIFF = 8,
-	OPTIONS_DOCTOR = 16,
-	OPTIONS_HELP = 32, /* of help_topic: one of those above, or 0 for everything */
-	OPTIONS_VERSION = 64,
+	OPTIONS_EXPORT = 16,
+	OPTIONS_DOCTOR = 32,
+	OPTIONS_HELP = 64, /* of help_topic: one of those above, or 0 for everything */
+	OPTIONS_VERSION = 128,
 };
 
 /* The names of the commands, in the order of their bits; those that help can be about. */
-#define OPTIONS_COMMANDS "run|attach|report|diff|doctor|help"
+#define OPTIONS_COMMANDS "run|attach|report|diff|export|doctor|help"
 enum {
-	OPTIONS_TOPICS =
-		OPTIONS_RUN | OPTIONS_ATTACH | OPTIONS_REPORT | OPTIONS_DIFF | OPTIONS_DOCTOR
+	OPTIONS_TOPICS = OPTIONS_RUN | OPTIONS_ATTACH | OPTIONS_REPORT | OPTIONS_DIFF |
+			 OPTIONS_EXPORT | OPTIONS_DOCTOR
 };
-
-enum options_format { OPTIONS_TEXT, OPTIONS_JSON };
 
 /* Strings point into argv, which must live as long. */
 struct options {
@@ -50,16 +50,17 @@ struct options {
 	unsigned help_topic;
 	struct session_options session; /* but for log, which is the command's to give */
 	struct query query;		/* skip and filters point to the arrays below */
-	enum options_format format;
+	const struct report_format *format;
 	const char *report_path; /* NULL: the command's standard stream */
 	const char *output_path; /* where the snapshot goes; NULL: nowhere */
 	bool show_given;	 /* --show was there: else the command decides */
+	bool format_given;	 /* likewise --format, which export cannot do without */
 	bool quiet;		 /* quiet implies verbose == 0: the later of the two wins */
 	unsigned verbose;
 	char **program;	    /* run: its argv, NULL-terminated */
 	pid_t pid;	    /* attach, doctor */
 	bool clean;	    /* doctor: remove what a session that was killed has left */
-	const char **paths; /* report, diff: the snapshots */
+	const char **paths; /* report, diff, export: the snapshots */
 	size_t path_count, path_capacity;
 	const char **skip;
 	size_t skip_capacity;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/presentation.h"
 
+#include <unistd.h>
+
 #include "base/buffer.h"
 #include "image/image.h"
 #include "report/report.h"
@@ -27,36 +29,66 @@ static const char *source_line(void *context, const char *file, uint32_t line)
 	return text || !source->files ? text : image_sources_line(source->files, file, line);
 }
 
-static struct error *render_table(const struct options *options, const struct snapshot *snapshot,
-				  const struct table *table, enum presentation_origin origin,
-				  struct buffer *out)
+struct error *presentation_check(const struct options *options, const struct output *output)
+{
+	if (options->format->to_terminal || !isatty(output->fd))
+		return NULL;
+	return error_new(ERROR_USAGE, "--format %s is nothing for a terminal: give --report FILE",
+			 options->format->name);
+}
+
+static struct error *render_table(const struct options *options, const struct query *query,
+				  const struct snapshot *old, const struct snapshot *snapshot,
+				  const struct report_source *source, struct buffer *out)
+{
+	struct report_options report_options = {
+		.body_only = options->quiet,
+		.all_blind_modules = options->verbose > 0,
+	};
+	struct table table = {0};
+	struct error *err = old ? query_compare(old, snapshot, query, &table)
+				: query_run(snapshot, query, &table);
+	if (err)
+		return err;
+	err = options->format->write_table(snapshot, &table, source, &report_options, out);
+	table_deinit(&table);
+	return err;
+}
+
+static struct error *render_stacks(const struct options *options, const struct query *query,
+				   const struct snapshot *snapshot,
+				   const struct report_source *source, struct buffer *out)
+{
+	_cleanup_selection_ struct selection selection = {0};
+	struct error *err = selection_make(snapshot, query, &selection);
+	return err ? err : options->format->write_stacks(&selection, source, out);
+}
+
+/* old: NULL where nothing is compared. */
+static struct error *render(const struct options *options, const struct query *query,
+			    const struct snapshot *old, const struct snapshot *snapshot,
+			    enum presentation_origin origin, struct buffer *out)
 {
 	__attribute__((__cleanup__(destroy_sourcesp))) struct image_sources *files = NULL;
 	struct error *err = origin == PRESENTATION_LIVE ? image_sources_create(&files) : NULL;
 	if (err)
 		return err;
-	struct source_context context = {.snapshot = snapshot, .old = table->old, .files = files};
+	struct source_context context = {.snapshot = snapshot, .old = old, .files = files};
 	struct report_source source = {.line = source_line, .context = &context};
-	struct report_options report_options = {
-		.body_only = options->quiet,
-		.all_blind_modules = options->verbose > 0,
-	};
-	err = options->format == OPTIONS_JSON
-		      ? report_json(snapshot, table, &source, &report_options, out)
-		      : report_text(snapshot, table, &source, &report_options, out);
+	err = options->format->write_table
+		      ? render_table(options, query, old, snapshot, &source, out)
+		      : render_stacks(options, query, snapshot, &source, out);
 	if (!err && buffer_failed(out))
 		return error_no_memory();
 	return err;
 }
 
-/* Consumes the table. */
-static struct error *write_table(const struct options *options, const struct snapshot *snapshot,
-				 struct table *table, enum presentation_origin origin,
-				 struct output *output)
+static struct error *write_report(const struct options *options, const struct query *query,
+				  const struct snapshot *old, const struct snapshot *snapshot,
+				  enum presentation_origin origin, struct output *output)
 {
 	_cleanup_buffer_ struct buffer text = {0};
-	struct error *err = render_table(options, snapshot, table, origin, &text);
-	table_deinit(table);
+	struct error *err = render(options, query, old, snapshot, origin, &text);
 	return err ? err : output_finish(output, buffer_text(&text), text.count);
 }
 
@@ -64,16 +96,12 @@ struct error *presentation_write(const struct options *options, const struct que
 				 const struct snapshot *snapshot, enum presentation_origin origin,
 				 struct output *output)
 {
-	struct table table = {0};
-	struct error *err = query_run(snapshot, query, &table);
-	return err ? err : write_table(options, snapshot, &table, origin, output);
+	return write_report(options, query, NULL, snapshot, origin, output);
 }
 
 struct error *presentation_write_diff(const struct options *options, const struct query *query,
 				      const struct snapshot *old, const struct snapshot *new,
 				      struct output *output)
 {
-	struct table table = {0};
-	struct error *err = query_compare(old, new, query, &table);
-	return err ? err : write_table(options, new, &table, PRESENTATION_SAVED, output);
+	return write_report(options, query, old, new, PRESENTATION_SAVED, output);
 }

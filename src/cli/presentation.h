@@ -18,6 +18,12 @@
 enum presentation_origin { PRESENTATION_LIVE, PRESENTATION_SAVED };
 
 /*
+ * Refuses a terminal as the place of a format that is not made for people: ERROR_USAGE. To be asked
+ * before a target is touched.
+ */
+struct error *presentation_check(const struct options *options, const struct output *output);
+
+/*
  * Renders the query's answer and finishes output with it. Of options only the form is looked at.
  * Errors: those of query, report and output.
  */

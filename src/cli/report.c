@@ -22,6 +22,8 @@ struct error *command_report(const struct options *options)
 	_cleanup_snapshot_ struct snapshot *snapshot = NULL;
 	struct error *err = output_open("report", options->report_path, STDOUT_FILENO, &output);
 	if (!err)
+		err = presentation_check(options, &output);
+	if (!err)
 		err = saved_read_all(options->paths, options->path_count, &snapshot);
 	if (err)
 		return err;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Renderers: one file a format. Each turns (snapshot, table) into text in a buffer.
+ * Renderers: one file a format. Each turns a table, or the stacks that it would be made of, into
+ * bytes in a buffer.
  *
+ * Owns: the list of formats.
  * Does not: print, open the target's files (source text comes through a callback), or decide what
  * is shown (that is query's). Hostile names come out escaped. Called by: cli, from one thread.
  */
@@ -11,6 +13,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "snapshot/query.h"
+#include "snapshot/selection.h"
 #include "snapshot/snapshot.h"
 
 /*
@@ -26,6 +29,28 @@ struct report_options {
 	bool body_only;		/* --quiet */
 	bool all_blind_modules; /* --verbose: list every module without line information */
 };
+
+/* The names of all formats, in the order of report_formats. */
+#define REPORT_FORMATS	      "text|json|csv|folded"
+#define REPORT_FORMATS_LISTED "text, json, csv, folded"
+
+/* Exactly one of the two writers is there. */
+struct report_format {
+	const char *name;
+	bool to_terminal; /* made for people: what is not is kept from terminals */
+	/* Writes the answer to a query, or (table->old is set) a comparison. */
+	struct error *(*write_table)(const struct snapshot *snapshot, const struct table *table,
+				     const struct report_source *source,
+				     const struct report_options *options, struct buffer *out);
+	/* Writes whole stacks; the query shows no lifetimes, which do not add up. */
+	struct error *(*write_stacks)(const struct selection *selection,
+				      const struct report_source *source, struct buffer *out);
+};
+
+const struct report_format *report_formats(size_t *count_ret);
+
+/* The format of that name, NULL: there is none. */
+const struct report_format *report_format(const char *name);
 
 /*
  * A comparison (table->old is set) is rendered as one: snapshot is then the newer of the two.
@@ -47,5 +72,22 @@ struct error *report_text(const struct snapshot *snapshot, const struct table *t
 struct error *report_json(const struct snapshot *snapshot, const struct table *table,
 			  const struct report_source *source, const struct report_options *options,
 			  struct buffer *out);
+
+/*
+ * The rows of a table as RFC 4180 has them: a heading, CRLF, quotes where they are needed. Numbers
+ * are bytes, blocks and nanoseconds; what is not known is empty. Text is escaped as everywhere, and
+ * so is a first character that a spreadsheet would take for a formula. Errors: no memory.
+ */
+struct error *report_csv(const struct snapshot *snapshot, const struct table *table,
+			 const struct report_source *source, const struct report_options *options,
+			 struct buffer *out);
+
+/*
+ * One line a stack, outermost frame first, then the quantity that the query shows: bytes, of count
+ * and temporary blocks. Stacks without any are left out. A ';' in a name becomes ':'. Errors: no
+ * memory.
+ */
+struct error *report_folded(const struct selection *selection, const struct report_source *source,
+			    struct buffer *out);
 
 #endif

@@ -34,8 +34,8 @@ void groups_deinit(struct groups *groups)
 	*groups = (struct groups){0};
 }
 
-static void quantity_of(enum query_show show, const struct site_counters *c, uint64_t *bytes_ret,
-			uint64_t *blocks_ret)
+void query_quantity(enum query_show show, const struct site_counters *c, uint64_t *bytes_ret,
+		    uint64_t *blocks_ret)
 {
 	switch (show) {
 	case QUERY_PEAK:
@@ -210,7 +210,7 @@ static struct error *add_site(struct collection *collection, const struct snapsh
 	const struct query *query = collection->groups->query;
 	struct table_row row = {.counters = site->counters};
 	bool passes;
-	quantity_of(query->show, &site->counters, &row.bytes, &row.blocks);
+	query_quantity(query->show, &site->counters, &row.bytes, &row.blocks);
 	if (!row.bytes && !row.blocks)
 		return NULL;
 	size_t charged = charge_frame(&collection->charge, site);

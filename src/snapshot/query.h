@@ -117,6 +117,11 @@ struct table {
 struct error *query_run(const struct snapshot *snapshot, const struct query *query,
 			struct table *ret);
 
+/* The quantity that a query shows, of one site or of sums; of temporary blocks there are no bytes.
+ */
+void query_quantity(enum query_show show, const struct site_counters *counters, uint64_t *bytes_ret,
+		    uint64_t *blocks_ret);
+
 /*
  * Compares two snapshots: every row of either, with the figures of both. Rows of two builds match:
  * files by their label, modules by their last component, processes by their command. Order:

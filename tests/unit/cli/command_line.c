@@ -61,7 +61,7 @@ START_TEST(run_has_the_documented_defaults)
 	ck_assert_int_eq(o.query.charge, QUERY_CHARGE_CALLER);
 	ck_assert_uint_eq(o.query.top, 10);
 	ck_assert_uint_eq(o.query.skip_count, 0);
-	ck_assert_int_eq(o.format, OPTIONS_TEXT);
+	ck_assert_str_eq(o.format->name, "text");
 	ck_assert_ptr_null(o.report_path);
 	ck_assert_ptr_null(o.output_path);
 	ck_assert(!o.query.cumulative);
@@ -105,7 +105,7 @@ START_TEST(every_option_reaches_its_field)
 	ck_assert(o.query.all_frames);
 	ck_assert_uint_eq(o.query.min_bytes, 65536);
 	ck_assert_uint_eq(o.query.filter_count, 1);
-	ck_assert_int_eq(o.format, OPTIONS_JSON);
+	ck_assert_str_eq(o.format->name, "json");
 }
 END_TEST
 
@@ -138,7 +138,7 @@ START_TEST(every_choice_means_what_it_says)
 	ck_assert_int_eq(o.session.engine, SESSION_ENGINE_AUTO);
 	ck_assert(o.session.follow_children);
 	ck_assert_int_eq(o.query.charge, QUERY_CHARGE_CALLER);
-	ck_assert_int_eq(o.format, OPTIONS_TEXT);
+	ck_assert_str_eq(o.format->name, "text");
 }
 END_TEST
 
@@ -339,12 +339,13 @@ END_TEST
 
 START_TEST(a_wrong_command_is_told)
 {
-	refuse("unknown command 'ru': give one of run|attach|report|diff|doctor|help", "ru");
-	refuse("unknown command 'run|attach': give one of run|attach|report|diff|doctor|help",
+	refuse("unknown command 'ru': give one of run|attach|report|diff|export|doctor|help", "ru");
+	refuse("unknown command 'run|attach': give one of "
+	       "run|attach|report|diff|export|doctor|help",
 	       "run|attach");
-	refuse("unknown command '': give one of run|attach|report|diff|doctor|help", "");
-	refuse("unknown command 'top': give one of run|attach|report|diff|doctor|help", "help",
-	       "top");
+	refuse("unknown command '': give one of run|attach|report|diff|export|doctor|help", "");
+	refuse("unknown command 'top': give one of run|attach|report|diff|export|doctor|help",
+	       "help", "top");
 	refuse("unexpected argument 'attach': tracealloc help [COMMAND]", "help", "run", "attach");
 }
 END_TEST
@@ -396,11 +397,12 @@ END_TEST
 
 START_TEST(an_option_of_a_command_must_follow_it)
 {
-	refuse("option '--top' must follow its command: run|attach|report|diff", "--top=3", "run",
-	       "prog");
-	refuse("option '--quiet' must follow its command: run|attach|report|diff", "-q", "run",
-	       "prog");
-	refuse("option '--top' must follow its command: run|attach|report|diff", "help", "--top=3");
+	refuse("option '--top' must follow its command: run|attach|report|diff|export", "--top=3",
+	       "run", "prog");
+	refuse("option '--quiet' must follow its command: run|attach|report|diff|export", "-q",
+	       "run", "prog");
+	refuse("option '--top' must follow its command: run|attach|report|diff|export", "help",
+	       "--top=3");
 }
 END_TEST
 
@@ -498,11 +500,53 @@ START_TEST(a_bad_value_is_told_with_what_is_wanted)
 	refuse("bad value '1kk' for --min-size: give a size such as 4096, 64KiB or 1MiB", "report",
 	       "--min-size=1kk");
 	refuse("bad value '' for --charge: give one of caller|callee", "run", "--charge=");
-	refuse("bad value 'xml' for --format: give one of text|json", "run", "--format=xml");
+	refuse("bad value 'xml' for --format: give one of " REPORT_FORMATS, "run", "--format=xml");
 	refuse("bad value '' for --skip: give a pattern such as 'pool_*' or '*/libx.so*'", "run",
 	       "--skip=");
 	refuse("bad value '' for --report: give the name of a file", "run", "--report=");
 	refuse("bad value '' for --output: give the name of a file", "run", "--output=");
+}
+END_TEST
+
+START_TEST(export_is_a_report_that_names_its_format)
+{
+	struct options o;
+	accept(&o, "export", "a", "--format=folded", "--show", "total", "b", "--filter=file=x");
+	ck_assert_int_eq(o.command, OPTIONS_EXPORT);
+	ck_assert_str_eq(o.format->name, "folded");
+	ck_assert_uint_eq(o.path_count, 2);
+	ck_assert_uint_eq(o.query.filter_count, 1);
+	options_deinit(&o);
+	refuse("no format given: --format takes one of " REPORT_FORMATS, "export", "a");
+	refuse("no snapshot given: tracealloc export [OPTIONS] --format=FORMAT SNAPSHOT...",
+	       "export", "--format=csv");
+}
+END_TEST
+
+START_TEST(what_only_tables_know_is_refused_for_whole_stacks)
+{
+	static const struct {
+		const char *option, *named;
+	} rows[] = {{"--group-by=file", "--group-by"},
+		    {"--top=3", "--top"},
+		    {"--min-size=1k", "--min-size"},
+		    {"--cumulative", "--cumulative"},
+		    {"--show=lifetime", "--show lifetime"}};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		_cleanup_free_ char *message = NULL;
+		ck_assert_int_gt(asprintf(&message,
+					  "%s is for tables (--format text|json|csv), --format "
+					  "folded has whole stacks",
+					  rows[i].named),
+				 0);
+		refuse(message, "report", "--format=folded", rows[i].option, "a");
+		refuse(message, "export", rows[i].option, "--format=folded", "a");
+	}
+	refuse("diff has no --format folded: give one of text|json|csv", "diff", "a", "b",
+	       "--format=folded");
+	refuse("--format folded would mix with what the program itself writes to standard error: "
+	       "give --report FILE",
+	       "run", "--format=folded", "true");
 }
 END_TEST
 
@@ -520,6 +564,7 @@ static Suite *make_suite(void)
 	tcase_add_test(meaning, attach_takes_options_after_the_process_id_too);
 	tcase_add_test(meaning, report_takes_a_snapshot_among_its_options);
 	tcase_add_test(meaning, report_takes_several_snapshots_and_diff_two);
+	tcase_add_test(meaning, export_is_a_report_that_names_its_format);
 	tcase_add_test(meaning, filters_of_both_kinds_keep_their_order);
 	tcase_add_test(meaning, letters_may_be_joined_and_end_in_a_value);
 	tcase_add_test(meaning, the_last_of_an_option_wins);
@@ -539,6 +584,7 @@ static Suite *make_suite(void)
 	tcase_add_test(complaints, an_option_of_a_command_must_follow_it);
 	tcase_add_test(complaints, an_option_of_another_command_is_told);
 	tcase_add_test(complaints, a_question_without_an_answer_is_told);
+	tcase_add_test(complaints, what_only_tables_know_is_refused_for_whole_stacks);
 	tcase_add_test(complaints, one_file_for_both_results_is_told);
 	tcase_add_test(complaints, a_missing_value_is_told_for_every_option_that_takes_one);
 	tcase_add_test(complaints, a_value_too_many_is_told);

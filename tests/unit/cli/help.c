@@ -8,7 +8,8 @@
 
 #include "cli/options.h"
 
-static const unsigned topics[] = {0, OPTIONS_RUN, OPTIONS_ATTACH, OPTIONS_REPORT, OPTIONS_DIFF};
+static const unsigned topics[] = {
+	0, OPTIONS_RUN, OPTIONS_ATTACH, OPTIONS_REPORT, OPTIONS_DIFF, OPTIONS_EXPORT};
 
 START_TEST(no_line_is_wider_than_80_columns)
 {

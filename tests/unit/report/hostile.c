@@ -27,7 +27,8 @@ static void expect_harmless(const struct buffer *text)
 	size_t harmful = 0;
 	for (size_t i = 0; i < text->count; i++) {
 		unsigned char c = (unsigned char)text->bytes[i];
-		harmful += c != '\n' && c != '\t' && (c < 0x20 || c == 0x7f);
+		bool ends_line = c == '\n' || (c == '\r' && text->bytes[i + 1] == '\n');
+		harmful += !ends_line && c != '\t' && (c < 0x20 || c == 0x7f);
 	}
 	ck_assert_uint_eq(harmful, 0);
 }
@@ -36,14 +37,34 @@ static void ask(const struct snapshot *old, const struct snapshot *new, struct q
 {
 	struct report_options options = {.all_blind_modules = true};
 	struct table table;
-	_cleanup_buffer_ struct buffer text = {0}, json = {0};
+	_cleanup_buffer_ struct buffer text = {0}, json = {0}, csv = {0};
 	ck_assert_ptr_null(old ? query_compare(old, new, &query, &table)
 			       : query_run(new, &query, &table));
 	ck_assert_ptr_null(report_text(new, &table, &sample_source, &options, &text));
 	ck_assert_ptr_null(report_json(new, &table, &sample_source, &options, &json));
+	ck_assert_ptr_null(report_csv(new, &table, &sample_source, &options, &csv));
 	expect_harmless(&text);
 	expect_harmless(&json);
+	expect_harmless(&csv);
 	table_deinit(&table);
+}
+
+/* In every format that has whole stacks. */
+static void ask_stacks(const struct snapshot *snapshot, struct query query)
+{
+	struct selection selection;
+	size_t count;
+	const struct report_format *formats = report_formats(&count);
+	ck_assert_ptr_null(selection_make(snapshot, &query, &selection));
+	for (size_t i = 0; i < count; i++) {
+		_cleanup_buffer_ struct buffer out = {0};
+		if (!formats[i].write_stacks)
+			continue;
+		ck_assert_ptr_null(formats[i].write_stacks(&selection, &sample_source, &out));
+		if (strcmp(formats[i].name, "pprof") != 0)
+			expect_harmless(&out);
+	}
+	selection_deinit(&selection);
 }
 
 static void ask_everything(const struct snapshot *old, const struct snapshot *new)
@@ -51,6 +72,8 @@ static void ask_everything(const struct snapshot *old, const struct snapshot *ne
 	static const struct query_filter filters[] = {{true, FILTER_FILE, "*"},
 						      {true, FILTER_MODULE, "*x*"},
 						      {false, FILTER_LINE, "*:4?4"}};
+	for (enum query_show show = QUERY_PEAK; show < QUERY_LIFETIME; show++)
+		ask_stacks(new, (struct query){.show = show});
 	for (enum query_group by = QUERY_LINE; by <= QUERY_PROCESS; by++) {
 		for (enum query_show show = QUERY_PEAK; show <= QUERY_LIFETIME; show++)
 			ask(NULL, new, (struct query){.show = show, .group_by = by, .top = 4});

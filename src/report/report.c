@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+#include "report/report.h"
+
+#include <string.h>
+
+static const struct report_format formats[] = {
+	{"text", true, report_text, NULL},
+	{"json", true, report_json, NULL},
+	{"csv", true, report_csv, NULL},
+	{"folded", false, NULL, report_folded},
+};
+
+const struct report_format *report_formats(size_t *count_ret)
+{
+	*count_ret = sizeof formats / sizeof *formats;
+	return formats;
+}
+
+const struct report_format *report_format(const char *name)
+{
+	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+		if (strcmp(formats[i].name, name) == 0)
+			return &formats[i];
+	return NULL;
+}

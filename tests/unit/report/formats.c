@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* The list of formats, and what each makes of two snapshots: an ordinary and a hostile one. */
+#include "unit/report/stacks.h"
+
+static const struct {
+	const char *format;
+	const char *golden;
+	struct query query;
+	bool hostile;
+} stacks[] = {
+	{"folded", "folded-total.txt", {.show = QUERY_TOTAL}, false},
+	{"folded", "folded-temporary.txt", {.show = QUERY_TEMPORARY}, false},
+	{"folded", "folded-hostile.txt", {.show = QUERY_CURRENT}, true},
+};
+
+START_TEST(a_format_of_stacks_is_as_agreed)
+{
+	struct snapshot *snapshot = stacks[_i].hostile ? stacks_hostile() : stacks_snapshot();
+	_cleanup_buffer_ struct buffer out = {0};
+	stacks_render(stacks[_i].format, snapshot, stacks[_i].query, &out);
+	expect_golden(stacks[_i].golden, &out);
+	snapshot_destroy(snapshot);
+}
+END_TEST
+
+static const struct {
+	const char *golden;
+	struct query query;
+	bool hostile;
+} tables[] = {
+	{"csv-total.csv", {.show = QUERY_TOTAL, .top = 3}, false},
+	{"csv-traceback.csv", {.group_by = QUERY_TRACEBACK, .top = 9}, false},
+	{"csv-process.csv", {.group_by = QUERY_PROCESS, .show = QUERY_TEMPORARY, .top = 9}, false},
+	{"csv-hostile.csv", {.show = QUERY_CURRENT, .group_by = QUERY_FUNCTION, .top = 9}, true},
+};
+
+START_TEST(a_csv_table_is_as_agreed)
+{
+	struct snapshot *snapshot = tables[_i].hostile ? stacks_hostile() : stacks_snapshot();
+	_cleanup_buffer_ struct buffer out = {0};
+	struct table table;
+	ck_assert_ptr_null(query_run(snapshot, &tables[_i].query, &table));
+	ck_assert_ptr_null(report_csv(snapshot, &table, &sample_source, NULL, &out));
+	table_deinit(&table);
+	expect_golden(tables[_i].golden, &out);
+	snapshot_destroy(snapshot);
+}
+END_TEST
+
+START_TEST(a_csv_comparison_has_both_figures_and_their_difference)
+{
+	struct snapshot *old = sample_snapshot(), *new = sample_later();
+	struct query query = {.show = QUERY_CURRENT, .top = 10};
+	_cleanup_buffer_ struct buffer out = {0};
+	struct table table;
+	ck_assert_ptr_null(query_compare(old, new, &query, &table));
+	ck_assert_ptr_null(report_csv(new, &table, &sample_source, NULL, &out));
+	table_deinit(&table);
+	expect_golden("csv-diff.csv", &out);
+	snapshot_destroy(old);
+	snapshot_destroy(new);
+}
+END_TEST
+
+START_TEST(the_names_of_formats_are_those_of_the_list)
+{
+	_cleanup_buffer_ struct buffer choices = {0}, listed = {0};
+	size_t count;
+	const struct report_format *formats = report_formats(&count);
+	for (size_t i = 0; i < count; i++) {
+		buffer_printf(&choices, "%s%s", i ? "|" : "", formats[i].name);
+		buffer_printf(&listed, "%s%s", i ? ", " : "", formats[i].name);
+		ck_assert_ptr_eq(report_format(formats[i].name), &formats[i]);
+		ck_assert_int_eq(!formats[i].write_table, !!formats[i].write_stacks);
+	}
+	ck_assert_str_eq(buffer_text(&choices), REPORT_FORMATS);
+	ck_assert_str_eq(buffer_text(&listed), REPORT_FORMATS_LISTED);
+	ck_assert_ptr_null(report_format("xml"));
+}
+END_TEST
+
+START_TEST(a_snapshot_of_nothing_can_have_every_format)
+{
+	size_t count;
+	const struct report_format *formats = report_formats(&count);
+	struct snapshot *snapshot;
+	ck_assert_ptr_null(snapshot_create(&snapshot));
+	for (size_t i = 0; i < count; i++) {
+		_cleanup_buffer_ struct buffer out = {0};
+		if (formats[i].write_stacks)
+			stacks_render(formats[i].name, snapshot, (struct query){0}, &out);
+	}
+	snapshot_destroy(snapshot);
+}
+END_TEST
+
+/* What the shell makes of the golden files: a judge that does not know our code. */
+static void expect_output(const char *command, const char *want)
+{
+	_cleanup_buffer_ struct buffer got = {0};
+	FILE *pipe = popen(command, "r");
+	ck_assert_ptr_nonnull(pipe);
+	sample_read(pipe, &got);
+	ck_assert_int_eq(pclose(pipe), 0);
+	ck_assert_str_eq(buffer_text(&got), want);
+}
+
+START_TEST(folded_stacks_sum_up_to_the_total)
+{
+	/* 3000 + 6420 + 4000 + 7200 + 231 + 1 + 5 */
+	expect_output("awk '{ sum += $NF } END { print sum }' tests/golden/folded-total.txt",
+		      "20857\n");
+}
+END_TEST
+
+START_TEST(a_csv_reader_takes_hostile_names_as_one_cell)
+{
+	expect_output("python3 -c '\n"
+		      "import csv\n"
+		      "rows = list(csv.reader(open(\"tests/golden/csv-hostile.csv\", newline=\"\"),"
+		      " strict=True))\n"
+		      "print(len(rows), len({len(row) for row in rows}))\n"
+		      "print(rows[1][4])'",
+		      "2 1\n"
+		      "\\x3d(1) a;b,c\"d'e\\f#g%h<i>&\\x0afn=x\\x0d\\x1b[2J\\xff\\u{202e}\\x09\\x7f"
+		      "\xc3\xa9\n");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("formats");
+	TCase *cases = tcase_create("formats");
+	tcase_add_loop_test(cases, a_format_of_stacks_is_as_agreed, 0,
+			    sizeof stacks / sizeof *stacks);
+	tcase_add_loop_test(cases, a_csv_table_is_as_agreed, 0, sizeof tables / sizeof *tables);
+	tcase_add_test(cases, a_csv_comparison_has_both_figures_and_their_difference);
+	tcase_add_test(cases, the_names_of_formats_are_those_of_the_list);
+	tcase_add_test(cases, a_snapshot_of_nothing_can_have_every_format);
+	tcase_add_test(cases, folded_stacks_sum_up_to_the_total);
+	tcase_add_test(cases, a_csv_reader_takes_hostile_names_as_one_cell);
+	suite_add_tcase(suite, cases);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* Random snapshots: what is selected is what a table of the same question sums up. */
+#include "snapshot/selection.h"
+
+#include "unit/snapshot/sample.h"
+
+enum { ROUNDS = 40, SITES = 300 };
+
+static const struct query_filter filters[] = {{true, FILTER_FUNCTION, "function-1*"},
+					      {false, FILTER_FILE, "file-3*"}};
+static const struct query questions[] = {
+	{.show = QUERY_TOTAL, .top = SIZE_MAX},
+	{.show = QUERY_CURRENT, .charge = QUERY_CHARGE_CALLEE, .top = SIZE_MAX},
+	{.show = QUERY_LEAKED, .filters = filters, .filter_count = 1, .top = SIZE_MAX},
+	{.show = QUERY_PEAK,
+	 .filters = filters,
+	 .filter_count = 2,
+	 .all_frames = true,
+	 .top = SIZE_MAX},
+};
+
+START_TEST(a_selection_has_the_sums_of_the_table)
+{
+	for (uint64_t round = 0; round < ROUNDS; round++) {
+		struct snapshot *snapshot = sample_random(round + 1, SITES);
+		struct selection selection;
+		struct table table;
+		uint64_t bytes, blocks;
+		ck_assert_ptr_null(selection_make(snapshot, &questions[_i], &selection));
+		ck_assert_ptr_null(query_run(snapshot, &questions[_i], &table));
+		struct site_counters sums = selection_sums(&selection);
+		query_quantity(questions[_i].show, &sums, &bytes, &blocks);
+		ck_assert_uint_gt(table.shown_bytes, 0);
+		ck_assert_uint_eq(bytes, table.shown_bytes);
+		ck_assert_uint_eq(blocks, table.shown_blocks);
+		table_deinit(&table);
+		selection_deinit(&selection);
+		snapshot_destroy(snapshot);
+	}
+}
+END_TEST
+
+static bool same_stack(const struct selection_stack *a, const struct selection_stack *b)
+{
+	return a->frame_count == b->frame_count && a->process == b->process &&
+	       a->truncated == b->truncated &&
+	       (!a->frame_count ||
+		!memcmp(a->frames, b->frames, a->frame_count * sizeof *a->frames));
+}
+
+START_TEST(no_stack_is_there_twice_and_innermost_frames_are_rows_of_the_table)
+{
+	struct query query = {.show = QUERY_TOTAL, .group_by = QUERY_TRACEBACK, .top = SIZE_MAX};
+	struct snapshot *snapshot = sample_random(7, SITES);
+	struct selection selection;
+	struct table table;
+	size_t named = 0;
+	ck_assert_ptr_null(selection_make(snapshot, &query, &selection));
+	ck_assert_ptr_null(query_run(snapshot, &query, &table));
+	for (size_t i = 0; i < selection.count; i++) {
+		for (size_t j = 0; j < i; j++)
+			ck_assert(!same_stack(&selection.stacks[i], &selection.stacks[j]));
+		for (size_t j = 0; j < table.row_count; j++)
+			named += table.rows[j].frame_count && selection.stacks[i].frame_count &&
+				 table.rows[j].stack[0] == selection.stacks[i].frames[0];
+	}
+	ck_assert_uint_gt(named, 0);
+	ck_assert_uint_ge(selection.count, table.row_count);
+	table_deinit(&table);
+	selection_deinit(&selection);
+	snapshot_destroy(snapshot);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("selection");
+	TCase *cases = tcase_create("selection");
+	tcase_add_loop_test(cases, a_selection_has_the_sums_of_the_table, 0,
+			    sizeof questions / sizeof *questions);
+	tcase_add_test(cases, no_stack_is_there_twice_and_innermost_frames_are_rows_of_the_table);
+	suite_add_tcase(suite, cases);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
