@@ -78,5 +78,7 @@ struct error *ledger_check(const struct ledger *ledger)
 	struct error *err = sites_check(&ledger->sites);
 	if (!err)
 		err = check_held(ledger, held);
+	if (!err)
+		err = details_check(&ledger->details);
 	return err ? err : check_timeline(ledger);
 }

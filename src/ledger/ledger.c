@@ -15,6 +15,9 @@ struct error *ledger_create(struct ledger **ret)
 	/* Without entropy the seed is 0 or partial: the ledger is then right, only predictable. */
 	if (getrandom(&ledger->seed, sizeof ledger->seed, GRND_NONBLOCK) < 0)
 		ledger->seed = (uintptr_t)ledger;
+	struct error *err = details_init(&ledger->details);
+	if (err)
+		return err;
 	sites_init(&ledger->sites);
 	timeline_init(&ledger->timeline);
 	*ret = take_ptr(ledger);
@@ -38,6 +41,7 @@ void ledger_destroy(struct ledger *ledger)
 		space_free(entry->value);
 	map_deinit(&ledger->spaces);
 	sites_deinit(&ledger->sites);
+	details_deinit(&ledger->details);
 	free(ledger);
 }
 
@@ -317,6 +321,13 @@ static struct timeline_level level_of(const struct total_counters *totals)
 				       .blocks = totals->current_blocks};
 }
 
+/* The event at time_ns has brought the level from before to where it is, in a point of its own. */
+static void begin_point(struct ledger *ledger, uint64_t time_ns, struct timeline_level before)
+{
+	timeline_record(&ledger->timeline, time_ns, before, level_of(&ledger->sites.totals));
+	details_record(&ledger->details, time_ns, ledger->timeline.shift, &ledger->sites);
+}
+
 struct error *ledger_record(struct ledger *ledger, const struct event *event)
 {
 	struct space *space = recent_space(ledger, event->space);
@@ -334,7 +345,7 @@ struct error *ledger_record(struct ledger *ledger, const struct event *event)
 	if (event->kind != EVENT_RESIZE_BEGIN)
 		totals->events++;
 	if (__builtin_expect(begins, 0))
-		timeline_record(&ledger->timeline, event->time_ns, before, level_of(totals));
+		begin_point(ledger, event->time_ns, before);
 	else
 		timeline_raise(&ledger->timeline, totals->current_bytes, totals->current_blocks);
 	return NULL;
@@ -439,9 +450,16 @@ const struct ledger_point *ledger_timeline(const struct ledger *ledger, size_t *
 	return ledger->timeline.points;
 }
 
+const struct ledger_detail *ledger_details(const struct ledger *ledger, size_t *count_ret)
+{
+	*count_ret = ledger->details.count;
+	return ledger->details.points;
+}
+
 uint64_t ledger_memory_bytes(const struct ledger *ledger)
 {
 	uint64_t bytes = sizeof *ledger + sites_memory_bytes(&ledger->sites) +
+			 details_memory_bytes() +
 			 ledger->spaces.capacity * sizeof *ledger->spaces.entries;
 	size_t cursor = 0;
 	struct map_entry *entry;

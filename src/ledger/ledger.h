@@ -22,6 +22,23 @@ struct ledger_point {
 	uint64_t current_blocks;
 };
 
+/* What one site held. */
+struct ledger_detail_site {
+	uint64_t bytes;
+	uint64_t blocks;
+	site_id site;
+};
+
+/* What was in use at a moment, and by which sites: those that held most, in the order of their ids.
+ */
+struct ledger_detail {
+	uint64_t time_ns;
+	uint64_t current_bytes; /* of all sites */
+	uint64_t current_blocks;
+	struct ledger_detail_site *sites;
+	size_t site_count; /* at most LEDGER_DETAIL_SITES; where it is less, no site is left out */
+};
+
 struct error *ledger_create(struct ledger **ret);
 void ledger_destroy(struct ledger *ledger);
 
@@ -87,6 +104,14 @@ bool ledger_block(const struct ledger *ledger, space_id space, target_addr addre
 /* The timeline: at most LEDGER_TIMELINE_POINTS points in time order, owned by the ledger. */
 enum { LEDGER_TIMELINE_POINTS = 1024 };
 const struct ledger_point *ledger_timeline(const struct ledger *ledger, size_t *count_ret);
+
+/*
+ * Moments of the timeline with their sites: at most LEDGER_DETAIL_POINTS in time order, owned by
+ * the ledger, valid until the next event. A moment of the highest use is among them only by chance;
+ * see peak_* of ledger_site for that.
+ */
+enum { LEDGER_DETAIL_POINTS = 64, LEDGER_DETAIL_SITES = 256 };
+const struct ledger_detail *ledger_details(const struct ledger *ledger, size_t *count_ret);
 
 /* Bytes of memory the ledger itself holds. */
 uint64_t ledger_memory_bytes(const struct ledger *ledger);

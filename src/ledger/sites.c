@@ -189,6 +189,15 @@ struct site_counters sites_get(const struct sites *sites, uint32_t site)
 	};
 }
 
+void sites_current(const struct sites *sites, uint32_t site, uint64_t *bytes_ret,
+		   uint64_t *blocks_ret)
+{
+	bool known = site < sites->count && sites->chunks[site / SITES_CHUNK];
+	const struct site_record *record = known ? record_of(sites, site) : NULL;
+	*bytes_ret = record ? record->current_bytes : 0;
+	*blocks_ret = record ? current_blocks(record) : 0;
+}
+
 uint64_t sites_memory_bytes(const struct sites *sites)
 {
 	return sites->chunk_capacity * sizeof *sites->chunks +

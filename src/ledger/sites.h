@@ -74,6 +74,10 @@ void sites_failed(struct sites *sites, uint32_t site);
 /* The figures of a site with peak_* brought up to date; zeroes for a site never seen. */
 struct site_counters sites_get(const struct sites *sites, uint32_t site);
 
+/* What a site holds now; zeroes for a site never seen. */
+void sites_current(const struct sites *sites, uint32_t site, uint64_t *bytes_ret,
+		   uint64_t *blocks_ret);
+
 uint64_t sites_memory_bytes(const struct sites *sites);
 
 /* Verifies the equations above. For tests. */

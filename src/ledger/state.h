@@ -13,6 +13,7 @@
 
 #include "base/map.h"
 #include "base/types.h"
+#include "ledger/details.h"
 #include "ledger/ledger.h"
 #include "ledger/live_table.h"
 #include "ledger/sites.h"
@@ -33,6 +34,7 @@ struct ledger {
 	struct space *recent[LEDGER_RECENT_SPACES]; /* by the low bits of their id; may be NULL */
 	struct sites sites;
 	struct timeline timeline;
+	struct details details;
 	uint64_t seed;
 };
 

@@ -16,10 +16,14 @@
 struct freeze {
 	struct session *session;
 	struct snapshot *snapshot;
-	uint32_t tree;	       /* index of the root among the snapshot's processes */
-	uint64_t *blind_sites; /* by image id - 1: sites with a frame there that has no line */
-	uint32_t *last_site;   /* by image id - 1: the last such site, + 1 */
+	uint32_t *site_numbers; /* by site_id: index among the snapshot's sites, NO_SITE */
+	uint32_t tree;		/* index of the root among the snapshot's processes */
+	uint64_t *blind_sites;	/* by image id - 1: sites with a frame there that has no line */
+	uint32_t *last_site;	/* by image id - 1: the last such site, + 1 */
 };
+
+/* A site that is not in the snapshot. */
+#define NO_SITE UINT32_MAX
 
 static const char *keep(struct freeze *freeze, const char *string, struct error **err)
 {
@@ -95,6 +99,7 @@ static struct error *add_site(struct freeze *freeze, uint32_t index)
 		if (err)
 			return err;
 	}
+	freeze->site_numbers[index] = (uint32_t)freeze->snapshot->site_count;
 	return snapshot_add_site(freeze->snapshot, &site);
 }
 
@@ -265,6 +270,38 @@ static struct error *add_timeline(struct freeze *freeze)
 	return NULL;
 }
 
+static struct error *add_detail(struct freeze *freeze, const struct ledger_detail *detail)
+{
+	struct snapshot_detail_point point = {.time_ns = detail->time_ns,
+					      .current_bytes = detail->current_bytes,
+					      .current_blocks = detail->current_blocks};
+	for (size_t i = 0; i < detail->site_count; i++) {
+		struct snapshot_detail_site one = {
+			.bytes = detail->sites[i].bytes,
+			.blocks = detail->sites[i].blocks,
+			.site = freeze->site_numbers[detail->sites[i].site.v],
+		};
+		struct error *err = one.site == NO_SITE
+					    ? NULL
+					    : snapshot_add_detail_site(freeze->snapshot, &one);
+		if (err)
+			return err;
+	}
+	return snapshot_add_detail_point(freeze->snapshot, &point);
+}
+
+static struct error *add_details(struct freeze *freeze)
+{
+	size_t count;
+	const struct ledger_detail *details = ledger_details(freeze->session->ledger, &count);
+	for (size_t i = 0; i < count; i++) {
+		struct error *err = add_detail(freeze, &details[i]);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
 static struct error *add_command(struct freeze *freeze, char *const command[])
 {
 	struct snapshot *snapshot = freeze->snapshot;
@@ -333,7 +370,9 @@ static struct error *fill(struct freeze *freeze, enum snapshot_origin origin, ch
 		err = add_probes(freeze);
 	if (!err)
 		err = add_modules(freeze);
-	return err ? err : add_timeline(freeze);
+	if (!err)
+		err = add_timeline(freeze);
+	return err ? err : add_details(freeze);
 }
 
 struct error *freeze_snapshot(struct session *session, enum snapshot_origin origin,
@@ -342,10 +381,16 @@ struct error *freeze_snapshot(struct session *session, enum snapshot_origin orig
 	uint32_t images = registry_count(session->registry);
 	_cleanup_free_ uint64_t *blind_sites = calloc(images + 1, sizeof *blind_sites);
 	_cleanup_free_ uint32_t *last_site = calloc(images + 1, sizeof *last_site);
-	struct freeze freeze = {
-		.session = session, .blind_sites = blind_sites, .last_site = last_site};
-	if (!blind_sites || !last_site)
+	uint32_t sites = ledger_site_count(session->ledger);
+	_cleanup_free_ uint32_t *site_numbers = malloc((sites + (size_t)1) * sizeof *site_numbers);
+	struct freeze freeze = {.session = session,
+				.blind_sites = blind_sites,
+				.last_site = last_site,
+				.site_numbers = site_numbers};
+	if (!blind_sites || !last_site || !site_numbers)
 		return error_no_memory();
+	for (uint32_t i = 0; i < sites; i++)
+		site_numbers[i] = NO_SITE;
 	struct error *err = TRACEALLOC_CHECKS >= 2 ? ledger_check(session->ledger) : NULL;
 	if (!err)
 		err = snapshot_create(&freeze.snapshot);

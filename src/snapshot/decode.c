@@ -64,7 +64,7 @@ static struct error *find_sections(struct decoder *decoder, const uint8_t *bytes
 		bytes += LAYOUT_SECTION_BYTES + section_bytes;
 		count -= section_bytes;
 	}
-	for (size_t i = 0; i < LAYOUT_SECTIONS; i++)
+	for (size_t i = 0; i < LAYOUT_OPTIONAL; i++)
 		if (!decoder->sections[i].found)
 			return decoder_damaged("a section is missing");
 	return decoder->sections[LAYOUT_SESSION].count == 1 ? NULL

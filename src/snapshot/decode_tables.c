@@ -304,11 +304,53 @@ static struct error *read_source(struct decoder *decoder)
 	return NULL;
 }
 
+static struct error *read_detail_sites(struct decoder *decoder)
+{
+	struct snapshot *snapshot = decoder->snapshot;
+	size_t count = records_of(decoder, LAYOUT_DETAIL_SITES);
+	if (!array_reserve(&snapshot->detail_sites, &snapshot->detail_site_capacity, count,
+			   sizeof *snapshot->detail_sites))
+		return error_no_memory();
+	for (size_t i = 0; i < count; i++) {
+		struct record record = record_at(decoder, LAYOUT_DETAIL_SITES, i);
+		struct snapshot_detail_site *site = &snapshot->detail_sites[i];
+		site->site = get_u32(&record);
+		site->bytes = get_u64(&record);
+		site->blocks = get_u64(&record);
+	}
+	snapshot->detail_site_count = count;
+	return NULL;
+}
+
+/* Each point's sites follow those of the point before it; snapshot_check sees what lies outside. */
+static struct error *read_details(struct decoder *decoder)
+{
+	struct snapshot *snapshot = decoder->snapshot;
+	size_t count = records_of(decoder, LAYOUT_DETAIL_POINTS), first = 0;
+	if (!array_reserve(&snapshot->detail_points, &snapshot->detail_point_capacity, count,
+			   sizeof *snapshot->detail_points))
+		return error_no_memory();
+	for (size_t i = 0; i < count; i++) {
+		struct record record = record_at(decoder, LAYOUT_DETAIL_POINTS, i);
+		struct snapshot_detail_point *point = &snapshot->detail_points[i];
+		point->first_site = first;
+		point->time_ns = get_u64(&record);
+		point->current_bytes = get_u64(&record);
+		point->current_blocks = get_u64(&record);
+		point->site_count = get_u32(&record);
+		first += point->site_count;
+	}
+	snapshot->detail_point_count = count;
+	if (first != records_of(decoder, LAYOUT_DETAIL_SITES))
+		return decoder_damaged("the details of its timeline");
+	return read_detail_sites(decoder);
+}
+
 struct error *decoder_read_tables(struct decoder *decoder)
 {
 	static struct error *(*const readers[])(struct decoder * decoder) = {
 		read_strings, read_session, read_command, read_processes, read_probes, read_modules,
-		read_frames,  read_stacks,  read_sites,	  read_timeline,  read_source,
+		read_frames,  read_stacks,  read_sites,	  read_timeline,  read_source, read_details,
 	};
 	for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
 		struct error *err = readers[i](decoder);

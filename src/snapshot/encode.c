@@ -244,6 +244,24 @@ static void put_source(struct encoder *encoder)
 	}
 }
 
+static void put_details(struct encoder *encoder)
+{
+	const struct snapshot *snapshot = encoder->snapshot;
+	begin_section(&encoder->rest, LAYOUT_DETAIL_POINTS, snapshot->detail_point_count);
+	for (size_t i = 0; i < snapshot->detail_point_count; i++) {
+		put_u64(encoder, snapshot->detail_points[i].time_ns);
+		put_u64(encoder, snapshot->detail_points[i].current_bytes);
+		put_u64(encoder, snapshot->detail_points[i].current_blocks);
+		put_u32(encoder, (uint32_t)snapshot->detail_points[i].site_count);
+	}
+	begin_section(&encoder->rest, LAYOUT_DETAIL_SITES, snapshot->detail_site_count);
+	for (size_t i = 0; i < snapshot->detail_site_count; i++) {
+		put_u32(encoder, snapshot->detail_sites[i].site);
+		put_u64(encoder, snapshot->detail_sites[i].bytes);
+		put_u64(encoder, snapshot->detail_sites[i].blocks);
+	}
+}
+
 struct error *body_encode(const struct snapshot *snapshot, struct buffer *out)
 {
 	__attribute__((cleanup(encoder_deinit))) struct encoder encoder = {.snapshot = snapshot};
@@ -256,6 +274,7 @@ struct error *body_encode(const struct snapshot *snapshot, struct buffer *out)
 	put_sites(&encoder);
 	put_timeline(&encoder);
 	put_source(&encoder);
+	put_details(&encoder);
 	begin_section(out, LAYOUT_STRINGS, encoder.strings.count);
 	buffer_append(out, encoder.strings.bytes, encoder.strings.count);
 	buffer_append(out, encoder.rest.bytes, encoder.rest.count);

@@ -51,7 +51,7 @@ enum {
 	LAYOUT_SECTION_BYTES = 16,
 };
 
-/* In the order in which they are written. */
+/* In the order in which they are written. From LAYOUT_OPTIONAL on they may be missing. */
 enum layout_section {
 	LAYOUT_STRINGS,
 	LAYOUT_SESSION,
@@ -65,7 +65,10 @@ enum layout_section {
 	LAYOUT_SITES,
 	LAYOUT_TIMELINE,
 	LAYOUT_SOURCE,
+	LAYOUT_DETAIL_POINTS,
+	LAYOUT_DETAIL_SITES,
 	LAYOUT_SECTIONS,
+	LAYOUT_OPTIONAL = LAYOUT_DETAIL_POINTS,
 };
 
 struct layout_row {
@@ -80,6 +83,7 @@ static const struct layout_row layout_rows[LAYOUT_SECTIONS] = {
 	[LAYOUT_BLIND_MODULES] = {"BLND", 16}, [LAYOUT_FRAMES] = {"FRAM", 36},
 	[LAYOUT_STACKS] = {"STAK", 4},	       [LAYOUT_SITES] = {"SITE", 124},
 	[LAYOUT_TIMELINE] = {"TIME", 24},      [LAYOUT_SOURCE] = {"SRCE", 12},
+	[LAYOUT_DETAIL_POINTS] = {"DTLP", 28}, [LAYOUT_DETAIL_SITES] = {"DTLS", 20},
 };
 
 /* Flags of records. */

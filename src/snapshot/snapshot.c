@@ -9,6 +9,7 @@
 #include "snapshot/frames.h"
 #include "snapshot/strings.h"
 #include "snapshot/sum.h"
+#include "snapshot/timeline.h"
 
 struct error *snapshot_create(struct snapshot **ret)
 {
@@ -40,6 +41,8 @@ void snapshot_destroy(struct snapshot *snapshot)
 	free(snapshot->probes);
 	free(snapshot->blind_modules);
 	free(snapshot->timeline);
+	free(snapshot->detail_points);
+	free(snapshot->detail_sites);
 	free(snapshot->modules);
 	free(snapshot->source_lines);
 	free(snapshot);
@@ -114,6 +117,27 @@ struct error *snapshot_add_timeline_point(struct snapshot *snapshot,
 		      point, sizeof *point);
 }
 
+struct error *snapshot_add_detail_site(struct snapshot *snapshot,
+				       const struct snapshot_detail_site *one)
+{
+	return append(&snapshot->detail_sites, &snapshot->detail_site_count,
+		      &snapshot->detail_site_capacity, one, sizeof *one);
+}
+
+struct error *snapshot_add_detail_point(struct snapshot *snapshot,
+					const struct snapshot_detail_point *point)
+{
+	struct snapshot_detail_point added = *point;
+	const struct snapshot_detail_point *last =
+		snapshot->detail_point_count
+			? &snapshot->detail_points[snapshot->detail_point_count - 1]
+			: NULL;
+	added.first_site = last ? last->first_site + last->site_count : 0;
+	added.site_count = snapshot->detail_site_count - added.first_site;
+	return append(&snapshot->detail_points, &snapshot->detail_point_count,
+		      &snapshot->detail_point_capacity, &added, sizeof added);
+}
+
 struct error *snapshot_add_module(struct snapshot *snapshot, const struct snapshot_module *module)
 {
 	return append(&snapshot->modules, &snapshot->module_count, &snapshot->module_capacity,
@@ -184,6 +208,8 @@ struct error *snapshot_check(const struct snapshot *snapshot)
 {
 	struct site_counters sums = {0};
 	struct error *references = check_references(snapshot);
+	if (!references)
+		references = timeline_check_details(snapshot);
 	if (references)
 		return references;
 	for (size_t i = 0; i < snapshot->site_count; i++) {

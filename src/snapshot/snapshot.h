@@ -105,6 +105,24 @@ struct snapshot_timeline_point {
 	uint64_t current_blocks;
 };
 
+/*
+ * Which sites held what was in use at a moment: detail_sites[first_site + i], in the order of the
+ * sites. What they do not add up to was held by others, too many to be kept.
+ */
+struct snapshot_detail_point {
+	uint64_t time_ns;
+	uint64_t current_bytes; /* of all sites */
+	uint64_t current_blocks;
+	size_t first_site; /* index into detail_sites */
+	size_t site_count;
+};
+
+struct snapshot_detail_site {
+	uint64_t bytes;
+	uint64_t blocks;
+	uint32_t site; /* index into sites */
+};
+
 enum snapshot_origin { SNAPSHOT_RUN, SNAPSHOT_ATTACH };
 
 struct snapshot {
@@ -137,6 +155,10 @@ struct snapshot {
 	size_t blind_module_count, blind_module_capacity;
 	struct snapshot_timeline_point *timeline;
 	size_t timeline_count, timeline_capacity;
+	struct snapshot_detail_point *detail_points; /* in the order of time */
+	size_t detail_point_count, detail_point_capacity;
+	struct snapshot_detail_site *detail_sites; /* point after point */
+	size_t detail_site_count, detail_site_capacity;
 	struct snapshot_module *modules;
 	size_t module_count, module_capacity;
 	struct snapshot_source_line *source_lines; /* in the order of file and line */
@@ -173,6 +195,15 @@ struct error *snapshot_add_blind_module(struct snapshot *snapshot,
 struct error *snapshot_add_timeline_point(struct snapshot *snapshot,
 					  const struct snapshot_timeline_point *point);
 
+/*
+ * Appends a detail of the timeline. Its sites are what snapshot_add_detail_site was given since the
+ * last one: first_site and site_count of what is given are not looked at.
+ */
+struct error *snapshot_add_detail_site(struct snapshot *snapshot,
+				       const struct snapshot_detail_site *one);
+struct error *snapshot_add_detail_point(struct snapshot *snapshot,
+					const struct snapshot_detail_point *point);
+
 struct error *snapshot_add_module(struct snapshot *snapshot, const struct snapshot_module *module);
 
 /*
@@ -194,8 +225,8 @@ snapshot_site_frame(const struct snapshot *snapshot, const struct snapshot_site 
 }
 
 /*
- * Sums over sites equal the totals; stacks, frames and processes that are named exist. NULL when
- * they hold.
+ * Sums over sites equal the totals; stacks, frames, processes and sites that are named exist; no
+ * detail of the timeline has sites that hold more than all. NULL when they hold.
  */
 struct error *snapshot_check(const struct snapshot *snapshot);
 

@@ -307,6 +307,50 @@ START_TEST(sections_that_are_missing_or_stand_twice_are_told)
 }
 END_TEST
 
+START_TEST(the_details_of_the_timeline_may_be_missing)
+{
+	struct snapshot *snapshot = sample_random(7, 5);
+	_cleanup_buffer_ struct buffer body = {0}, file = {0};
+	ck_assert_ptr_null(body_encode(snapshot, &body));
+	memcpy(memmem(body.bytes, body.count, "DTLP", 4), "PLTD", 4);
+	memcpy(memmem(body.bytes, body.count, "DTLS", 4), "SLTD", 4);
+	wrap(&body, &file);
+	struct snapshot *loaded = decode(&file);
+	ck_assert_uint_eq(loaded->detail_point_count, 0);
+	ck_assert_uint_eq(loaded->detail_site_count, 0);
+	sample_expect_same_sites(snapshot, loaded);
+	snapshot_destroy(loaded);
+	snapshot_destroy(snapshot);
+}
+END_TEST
+
+START_TEST(details_that_cannot_be_are_told)
+{
+	for (int way = 0; way < 6; way++) {
+		struct snapshot *snapshot = sample_random(7, 5);
+		_cleanup_buffer_ struct buffer bytes = {0};
+		struct snapshot_detail_point *last = &snapshot->detail_points[4];
+		ck_assert_uint_ge(last->site_count, 2);
+		struct snapshot_detail_site *sites = snapshot->detail_sites + last->first_site;
+		if (way == 0)
+			sites[0].site = 5;
+		else if (way == 1)
+			sites[1].site = sites[0].site;
+		else if (way == 2)
+			sites[0].bytes = UINT64_MAX;
+		else if (way == 3)
+			sites[0].blocks += last->current_blocks;
+		else if (way == 4)
+			last->time_ns = snapshot->detail_points[3].time_ns;
+		else
+			last->site_count--;
+		encode(snapshot, &bytes);
+		expect_refused(bytes.bytes, bytes.count, "it is damaged: ");
+		snapshot_destroy(snapshot);
+	}
+}
+END_TEST
+
 START_TEST(figures_that_do_not_add_up_are_told)
 {
 	struct snapshot *snapshot = sample_random(7, 5);
@@ -352,6 +396,8 @@ int main(void)
 	tcase_add_test(cases, random_changes_of_the_file_are_refused);
 	tcase_add_test(cases, what_a_later_tracealloc_adds_is_passed_by);
 	tcase_add_test(cases, sections_that_are_missing_or_stand_twice_are_told);
+	tcase_add_test(cases, the_details_of_the_timeline_may_be_missing);
+	tcase_add_test(cases, details_that_cannot_be_are_told);
 	tcase_add_test(cases, figures_that_do_not_add_up_are_told);
 	tcase_add_test(cases, the_size_follows_the_sites_not_the_figures);
 	suite_add_tcase(suite, cases);

@@ -157,6 +157,18 @@ static void expect_rest(const struct snapshot *s, struct buffer *out)
 	for (size_t i = 0; i < s->source_line_count; i++)
 		buffer_printf(out, "SRCE [%s] [%s] %u\n", s->source_lines[i].file,
 			      s->source_lines[i].text, s->source_lines[i].line);
+	for (size_t i = 0; i < s->detail_point_count; i++) {
+		buffer_string(out, "DTLP");
+		put_number(out, s->detail_points[i].time_ns);
+		put_number(out, s->detail_points[i].current_bytes);
+		put_number(out, s->detail_points[i].current_blocks);
+		put_number(out, s->detail_points[i].site_count);
+		buffer_char(out, '\n');
+	}
+	for (size_t i = 0; i < s->detail_site_count; i++)
+		buffer_printf(out, "DTLS %u %llu %llu\n", s->detail_sites[i].site,
+			      (unsigned long long)s->detail_sites[i].bytes,
+			      (unsigned long long)s->detail_sites[i].blocks);
 }
 
 static void read_by_page(const struct buffer *body, struct buffer *ret)

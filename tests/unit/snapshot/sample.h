@@ -126,6 +126,22 @@ static inline void sample_add_around(struct snapshot *snapshot, uint64_t *state)
 	snapshot_sort_source(snapshot);
 }
 
+static inline void sample_add_details(struct snapshot *snapshot, uint64_t *state)
+{
+	for (uint64_t i = 0; i < 5; i++) {
+		struct snapshot_detail_point point = {.time_ns = i * 100};
+		for (uint32_t k = 0; k < snapshot->site_count; k++) {
+			struct snapshot_detail_site one = {sample_next(state, 5000), 1, k};
+			if (sample_next(state, 2))
+				continue;
+			point.current_bytes += one.bytes;
+			point.current_blocks += one.blocks + 1;
+			ck_assert_ptr_null(snapshot_add_detail_site(snapshot, &one));
+		}
+		ck_assert_ptr_null(snapshot_add_detail_point(snapshot, &point));
+	}
+}
+
 static inline struct snapshot *sample_random(uint64_t seed, size_t site_count)
 {
 	struct snapshot *snapshot;
@@ -151,6 +167,7 @@ static inline struct snapshot *sample_random(uint64_t seed, size_t site_count)
 	sample_add_around(snapshot, &state);
 	for (size_t i = 0; i < site_count; i++)
 		sample_add_site(snapshot, &state);
+	sample_add_details(snapshot, &state);
 	ck_assert_ptr_null(snapshot_check(snapshot));
 	return snapshot;
 }
@@ -237,6 +254,15 @@ static inline void sample_expect_same(const struct snapshot *a, const struct sna
 	ck_assert_uint_eq(a->timeline_count, b->timeline_count);
 	for (size_t i = 0; i < a->timeline_count; i++)
 		ck_assert(!memcmp(&a->timeline[i], &b->timeline[i], sizeof *a->timeline));
+	ck_assert_uint_eq(a->detail_point_count, b->detail_point_count);
+	for (size_t i = 0; i < a->detail_point_count; i++)
+		ck_assert(!memcmp(&a->detail_points[i], &b->detail_points[i],
+				  sizeof *a->detail_points));
+	ck_assert_uint_eq(a->detail_site_count, b->detail_site_count);
+	for (size_t i = 0; i < a->detail_site_count; i++)
+		ck_assert(a->detail_sites[i].site == b->detail_sites[i].site &&
+			  a->detail_sites[i].bytes == b->detail_sites[i].bytes &&
+			  a->detail_sites[i].blocks == b->detail_sites[i].blocks);
 	ck_assert_uint_eq(a->source_line_count, b->source_line_count);
 	for (size_t i = 0; i < a->source_line_count; i++)
 		ck_assert_str_eq(
