@@ -8,12 +8,13 @@
 #include "cli/message.h"
 #include "cli/output.h"
 
-struct log command_log(const struct options *options)
+struct log command_log(const struct options *options, struct status *status)
 {
 	enum log_level levels[] = {LOG_WARNING, LOG_INFO, LOG_DEBUG};
 	return (struct log){
 		.level = levels[options->verbose < 2 ? options->verbose : 2],
 		.write = options->quiet ? NULL : message_log,
+		.context = status,
 	};
 }
 

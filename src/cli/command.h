@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "cli/options.h"
+#include "cli/status.h"
 #include "snapshot/snapshot.h"
 
 /*
@@ -32,7 +33,7 @@ struct error *command_report(const struct options *options);
 struct error *command_diff(const struct options *options);
 struct error *command_doctor(const struct options *options);
 
-/* The log that --quiet and --verbose ask for. */
-struct log command_log(const struct options *options);
+/* The log that --quiet and --verbose ask for, around the status line where there is one. */
+struct log command_log(const struct options *options, struct status *status);
 
 #endif

@@ -56,7 +56,7 @@ struct error *command_doctor(const struct options *options)
 	_cleanup_output_ struct output output;
 	_cleanup_findings_ struct session_findings findings = {0};
 	_cleanup_buffer_ struct buffer text = {0};
-	struct log log = command_log(options);
+	struct log log = command_log(options, NULL);
 	struct session_options session = options->session;
 	session.log = &log;
 	struct error *err = output_open("report", NULL, STDOUT_FILENO, &output);

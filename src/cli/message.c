@@ -5,6 +5,7 @@
 
 #include "base/buffer.h"
 #include "cli/output.h"
+#include "cli/status.h"
 
 static void say(const char *kind, const char *message)
 {
@@ -23,6 +24,10 @@ void message_error(const struct error *err)
 
 void message_log(void *context, enum log_level level, const char *message)
 {
-	(void)context;
+	struct status *status = context;
+	if (status)
+		status_hold(status);
 	say(level == LOG_WARNING ? "warning: " : "", message);
+	if (status)
+		status_release(status);
 }

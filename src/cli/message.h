@@ -14,7 +14,7 @@
 
 void message_error(const struct error *err);
 
-/* The `write` of a struct log; context is not used. */
+/* The `write` of a struct log; context is the struct status that may be on the screen, or NULL. */
 void message_log(void *context, enum log_level level, const char *message);
 
 #endif

@@ -228,6 +228,16 @@ static struct error *set_verbose(struct options *options, const struct options_r
 	return NULL;
 }
 
+static struct error *set_status(struct options *options, const struct options_row *row,
+				const char *value)
+{
+	size_t choice = 0;
+	struct error *err = choose(row, value, &choice);
+	if (!err)
+		options->status = (enum options_status)choice;
+	return err;
+}
+
 static struct error *set_clean(struct options *options, const struct options_row *row,
 			       const char *value)
 {
@@ -309,6 +319,9 @@ static const struct options_row rows[] = {
 	 set_quiet},
 	{'v', "verbose", NULL, NULL, EVERY, OPTIONS_GENERAL,
 	 "say what is done and why; twice: every step", set_verbose},
+	{0, "status", "auto|yes|no", NULL, TRACED, OPTIONS_GENERAL,
+	 "on a terminal, one line that says how tracing goes (default auto: with attach)",
+	 set_status},
 	{'h', "help", NULL, NULL, ALL, OPTIONS_GENERAL, "print this help and exit", set_help},
 	{'V', "version", NULL, NULL, ALL, OPTIONS_GENERAL, "print the version and exit",
 	 set_version},

@@ -44,6 +44,8 @@ enum {
 			 OPTIONS_EXPORT | OPTIONS_DOCTOR
 };
 
+enum options_status { OPTIONS_STATUS_AUTO, OPTIONS_STATUS_YES, OPTIONS_STATUS_NO };
+
 /* Strings point into argv, which must live as long. */
 struct options {
 	enum options_command command;
@@ -55,7 +57,8 @@ struct options {
 	const char *output_path; /* where the snapshot goes; NULL: nowhere */
 	bool show_given;	 /* --show was there: else the command decides */
 	bool format_given;	 /* likewise --format, which export cannot do without */
-	bool quiet;		 /* quiet implies verbose == 0: the later of the two wins */
+	enum options_status status;
+	bool quiet; /* quiet implies verbose == 0: the later of the two wins */
 	unsigned verbose;
 	char **program;	    /* run: its argv, NULL-terminated */
 	pid_t pid;	    /* attach, doctor */

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cli/delivery.h"
+#include "cli/status.h"
 #include "session/session.h"
 
 /* What is written is opened first: a target must not run for hours to a report that cannot be. */
@@ -13,11 +14,15 @@ struct error *command_run(const struct options *options, char *const envp[], str
 	struct error *err = delivery_open(options, STDERR_FILENO, &delivery);
 	if (err)
 		return err;
-	struct log log = command_log(options);
+	_cleanup_status_line_ struct status status;
+	status_open(options, &status);
+	struct log log = command_log(options, &status);
 	struct session_options session = options->session;
 	session.log = &log;
+	session.progress = status_progress(&status);
 	struct session_result result = {0};
 	err = session_run(&session, options->program, envp, &result);
+	status_close(&status);
 	if (!err)
 		err = delivery_write(&delivery, options, result.snapshot);
 	/* Its end is ours even where it was let go of before: after the report, which is ready. */

@@ -2,7 +2,7 @@
 /*
  * Figures as people read them.
  *
- * Called by: the other files of this folder.
+ * Called by: the other files of this folder, and cli where it writes figures itself.
  */
 #ifndef REPORT_UNITS_H
 #define REPORT_UNITS_H

@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "session/pace.h"
 #include "session/private.h"
 
 struct freeze {
@@ -20,6 +20,7 @@ struct freeze {
 	uint32_t tree;		/* index of the root among the snapshot's processes */
 	uint64_t *blind_sites;	/* by image id - 1: sites with a frame there that has no line */
 	uint32_t *last_site;	/* by image id - 1: the last such site, + 1 */
+	struct pace pace;
 };
 
 /* A site that is not in the snapshot. */
@@ -111,6 +112,7 @@ static struct error *add_sites(struct freeze *freeze)
 		struct error *err = add_site(freeze, i);
 		if (err)
 			return err;
+		pace_symbolizing(&freeze->pace, i + 1, count);
 	}
 	return NULL;
 }
@@ -325,14 +327,6 @@ static uint64_t resident_bytes(void)
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static uint64_t cpu_ns(void)
-{
-	struct rusage usage;
-	getrusage(RUSAGE_SELF, &usage);
-	return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000u +
-	       (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000u;
-}
-
 static void add_totals(struct freeze *freeze, enum snapshot_origin origin)
 {
 	struct session *session = freeze->session;
@@ -351,7 +345,7 @@ static void add_totals(struct freeze *freeze, enum snapshot_origin origin)
 		.stops = session->target.statistics.stops,
 		.install_freeze_ns = session->install_frozen_ns,
 		.remove_freeze_ns = session->remove_frozen_ns,
-		.tracer_cpu_ns = cpu_ns(),
+		.tracer_cpu_ns = pace_cpu_ns(),
 		.tracer_rss_bytes = resident_bytes(),
 	};
 }
@@ -391,6 +385,7 @@ struct error *freeze_snapshot(struct session *session, enum snapshot_origin orig
 		return error_no_memory();
 	for (uint32_t i = 0; i < sites; i++)
 		site_numbers[i] = NO_SITE;
+	pace_begin(&freeze.pace, session->options->progress);
 	struct error *err = TRACEALLOC_CHECKS >= 2 ? ledger_check(session->ledger) : NULL;
 	if (!err)
 		err = snapshot_create(&freeze.snapshot);

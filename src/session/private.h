@@ -4,6 +4,7 @@
  *
  * session.c: the two beginnings, signals, the tracer thread.    loop.c: events of the target.
  * stop.c: pauses, and the one stop.    space.c, place.c: modules and probes of a space.
+ * pace.c: what is told while it works.
  * install.c: jumps, from planned to written.    tap.c: what agents write, and the reader thread.
  * freeze.c: from ledger and stacks to the snapshot.    examine.c: a look that changes nothing.
  */

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "session/pace.h"
 #include "session/private.h"
 #include "target/proc.h"
 #include "target/sigtrap.h"
@@ -192,9 +193,14 @@ static void supervise(struct session *session, pthread_t tracer)
 	sigset_t signals;
 	sigset_of_session(&signals);
 	uint64_t duration = session->options->duration_ns;
+	struct pace pace;
+	pace_begin(&pace, session->options->progress);
 	while (!atomic_load(&session->finished)) {
 		uint64_t wait = LONG_WAIT_NS, begun = atomic_load(&session->begun_ns);
 		uint64_t elapsed = begun ? clock_now_ns() - begun : 0;
+		pace_tracing(&pace, session);
+		if (pace.sink)
+			wait = PACE_INTERVAL_NS;
 		if (duration && elapsed >= duration)
 			atomic_store(&session->stop, true);
 		else if (duration && begun && duration - elapsed < wait)

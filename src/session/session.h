@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "session/progress.h"
 #include "snapshot/snapshot.h"
 
 enum session_engine { SESSION_ENGINE_AUTO, SESSION_ENGINE_JUMP, SESSION_ENGINE_BREAKPOINT };
@@ -26,6 +27,7 @@ struct session_options {
 	bool pin;	       /* --pin: target and tracer on one CPU while tracing */
 	uint64_t duration_ns;  /* --for; 0: no limit */
 	const struct log *log; /* may be NULL */
+	const struct session_progress *progress; /* NULL: nobody looks */
 	int started_fd; /* attach: one byte is written here when the probes are in; -1: none (tests)
 			 */
 };

@@ -71,6 +71,17 @@ void taps_lock(struct taps *taps)
 	atomic_store_explicit(&taps->wanted, false, memory_order_relaxed);
 }
 
+bool taps_lock_within(struct taps *taps, uint64_t wait_ns)
+{
+	uint64_t limit_ns = clock_now_ns() + wait_ns;
+	const struct timespec limit = {.tv_sec = (time_t)(limit_ns / 1000000000u),
+				       .tv_nsec = (long)(limit_ns % 1000000000u)};
+	atomic_store_explicit(&taps->wanted, true, memory_order_relaxed);
+	int failure = pthread_mutex_clocklock(&taps->lock, CLOCK_MONOTONIC, &limit);
+	atomic_store_explicit(&taps->wanted, false, memory_order_relaxed);
+	return failure == 0;
+}
+
 void taps_unlock(struct taps *taps)
 {
 	pthread_mutex_unlock(&taps->lock);

@@ -75,6 +75,8 @@ struct session_space *taps_space(const struct taps *taps, space_id space);
 void taps_forget_space(struct taps *taps, space_id space);
 
 void taps_lock(struct taps *taps);
+/* The same, but gives up after that time: false. */
+bool taps_lock_within(struct taps *taps, uint64_t wait_ns);
 void taps_unlock(struct taps *taps);
 
 /* Adds a tap for a new channel, which it owns from now on, and starts the reader with the first. */
