@@ -347,7 +347,7 @@ struct error *ledger_record(struct ledger *ledger, const struct event *event)
 	if (__builtin_expect(begins, 0))
 		begin_point(ledger, event->time_ns, before);
 	else
-		timeline_raise(&ledger->timeline, totals->current_bytes, totals->current_blocks);
+		timeline_raise(&ledger->timeline, &totals->current_bytes, &totals->current_blocks);
 	return NULL;
 }
 

@@ -51,14 +51,18 @@ static inline bool timeline_is_beyond(const struct timeline *timeline, uint64_t 
 	return time_ns >= timeline->end_ns;
 }
 
-/* The level reached this within the last point. */
-static inline void timeline_raise(struct timeline *timeline, uint64_t bytes, uint64_t blocks)
+/*
+ * The level reached this within the last point. By address, so that the blocks, which were stored
+ * a moment ago, are loaded only where they are wanted: see live_block.h of waiting for stores.
+ */
+static inline void timeline_raise(struct timeline *timeline, const uint64_t *bytes,
+				  const uint64_t *blocks)
 {
-	if (bytes <= timeline->highest_bytes)
+	if (__builtin_expect(*bytes <= timeline->highest_bytes, 1))
 		return;
 	struct ledger_point *last = &timeline->points[timeline->count - 1];
-	last->current_bytes = timeline->highest_bytes = bytes;
-	last->current_blocks = blocks;
+	last->current_bytes = timeline->highest_bytes = *bytes;
+	last->current_blocks = *blocks;
 }
 
 #endif
