@@ -5,6 +5,8 @@
 #include <sys/random.h>
 
 #include "base/cleanup.h"
+#include "ledger/live_access.h"
+#include "ledger/sites_change.h"
 #include "ledger/state.h"
 
 struct error *ledger_create(struct ledger **ret)
@@ -76,13 +78,13 @@ static struct error *get_space(struct ledger *ledger, space_id id, struct space 
 	return NULL;
 }
 
-static uint64_t lifetime_ns(const struct live_block *block, uint64_t now_ns)
+static inline uint64_t lifetime_ns(const struct live_block *block, uint64_t now_ns)
 {
 	return now_ns > block->born_ns ? now_ns - block->born_ns : 0;
 }
 
-static void release_block(struct ledger *ledger, struct space *space,
-			  const struct live_block *block, uint64_t now_ns)
+static inline void release_block(struct ledger *ledger, struct space *space,
+				 const struct live_block *block, uint64_t now_ns)
 {
 	bool temporary = threads_forget_last(&space->threads, block->thread, block->address);
 	sites_released(&ledger->sites, block->site, block->size_bytes, lifetime_ns(block, now_ns),
@@ -97,14 +99,29 @@ static void count_unknown(struct ledger *ledger, const struct space *space)
 		ledger->sites.totals.unknown_releases++;
 }
 
-static uint64_t event_size_bytes(const struct event *event)
+static inline uint64_t event_size_bytes(const struct event *event)
 {
 	return event->size_bytes < LIVE_BLOCK_SIZE_MAX ? event->size_bytes : LIVE_BLOCK_SIZE_MAX;
 }
 
+/* Where a block stands already, it was released unseen. */
+static __attribute__((noinline)) struct error *
+place_unusual(struct ledger *ledger, struct space *space, struct live_block block)
+{
+	struct live_block old;
+	bool stood;
+	struct error *err = live_table_put_unusual(&space->blocks, &block, &old, &stood);
+	if (err || !stood)
+		return err;
+	ledger->sites.totals.implied_releases++;
+	release_block(ledger, space, &old, block.born_ns);
+	return NULL;
+}
+
 /* Puts the block of a creation where its address says; what stood there was released unseen. */
-static struct error *place_block(struct ledger *ledger, struct space *space,
-				 const struct ledger_thread *thread, const struct event *event)
+static inline struct error *place_block(struct ledger *ledger, struct space *space,
+					const struct ledger_thread *thread,
+					const struct event *event)
 {
 	struct live_block block = {
 		.address = event->address.v,
@@ -113,22 +130,16 @@ static struct error *place_block(struct ledger *ledger, struct space *space,
 		.site = event->site.v,
 		.thread = thread->slot,
 	};
-	struct live_block old;
-	bool stood;
 	struct error *err = sites_prepare(&ledger->sites, event->site.v);
 	if (!err)
-		err = live_table_put(&space->blocks, &block, &old, &stood);
-	if (err)
+		err = live_access_prepare(&space->blocks);
+	if (err || __builtin_expect(live_access_add(&space->blocks, &block), 1))
 		return err;
-	if (stood) {
-		ledger->sites.totals.implied_releases++;
-		release_block(ledger, space, &old, event->time_ns);
-	}
-	return NULL;
+	return place_unusual(ledger, space, block);
 }
 
-static void count_creation(struct ledger *ledger, struct space *space, struct ledger_thread *thread,
-			   const struct event *event)
+static inline void count_creation(struct ledger *ledger, struct space *space,
+				  struct ledger_thread *thread, const struct event *event)
 {
 	sites_created(&ledger->sites, event->site.v, event_size_bytes(event), event->time_ns);
 	threads_created(&space->threads, thread, event->address.v);
@@ -143,8 +154,8 @@ static struct error *on_failed(struct ledger *ledger, const struct event *event)
 	return NULL;
 }
 
-static struct error *on_create(struct ledger *ledger, struct space *space,
-			       const struct event *event)
+static inline struct error *on_create(struct ledger *ledger, struct space *space,
+				      const struct event *event)
 {
 	struct ledger_thread *thread = threads_recent(&space->threads, event->thread);
 	struct error *err = thread ? NULL : threads_get(&space->threads, event->thread, &thread);
@@ -156,12 +167,12 @@ static struct error *on_create(struct ledger *ledger, struct space *space,
 	return NULL;
 }
 
-static void on_release(struct ledger *ledger, struct space *space, const struct event *event)
+static inline void on_release(struct ledger *ledger, struct space *space, const struct event *event)
 {
 	struct live_block block;
 	if (event->address.v == 0)
 		ledger->sites.totals.null_releases++;
-	else if (live_table_take(&space->blocks, event->address.v, &block))
+	else if (live_access_take(&space->blocks, event->address.v, &block))
 		release_block(ledger, space, &block, event->time_ns);
 	else
 		count_unknown(ledger, space);
@@ -351,11 +362,12 @@ struct error *ledger_record(struct ledger *ledger, const struct event *event)
 	return NULL;
 }
 
-void ledger_prefetch(const struct ledger *ledger, space_id id, target_addr address)
+void ledger_prefetch(const struct ledger *ledger, space_id id, const uint64_t *addresses,
+		     size_t count)
 {
 	const struct space *space = find_space(ledger, id);
 	if (space)
-		live_table_prefetch(&space->blocks, address.v);
+		live_table_prefetch(&space->blocks, addresses, count);
 }
 
 struct error *ledger_space_inherits(struct ledger *ledger, space_id id)

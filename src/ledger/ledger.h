@@ -59,11 +59,13 @@ void ledger_destroy(struct ledger *ledger);
 struct error *ledger_record(struct ledger *ledger, const struct event *event);
 
 /*
- * A hint that an event of this address comes within the next dozen or so: fetches the cache lines
- * of the table that it will touch. Changes nothing; any space and address may be given, as often as
- * one likes.
+ * A hint that events of these addresses come next, in this order: fetches the cache lines of the
+ * table that they will touch. Changes nothing; any space and addresses may be given, as often as
+ * one likes. What is beyond LEDGER_AHEAD of them is passed over.
  */
-void ledger_prefetch(const struct ledger *ledger, space_id space, target_addr address);
+enum { LEDGER_AHEAD = 16 };
+void ledger_prefetch(const struct ledger *ledger, space_id space, const uint64_t *addresses,
+		     size_t count);
 
 /*
  * A space was born as a copy of another (fork without exec): releases of addresses it never

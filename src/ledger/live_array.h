@@ -50,7 +50,7 @@ static inline struct live_home live_array_home(const struct live_table *table, u
 static inline struct packed_block *live_array_block(const struct live_table *table,
 						    struct live_spot spot)
 {
-	return &table->buckets[spot.bucket].blocks[spot.slot];
+	return &table->store.blocks[table->buckets[spot.bucket].ids[spot.slot]];
 }
 
 /* Where the block of this address stands, whose hash and home are given; slot NO_SLOT: nowhere. */
@@ -63,7 +63,8 @@ static inline struct live_spot live_array_find(const struct live_table *table, u
 		uint64_t match = head_match(bucket->head, tag);
 		for (; match; match &= match - 1) {
 			unsigned slot = head_slot(match);
-			if (packed_block_address(&bucket->blocks[slot]) == address)
+			if (packed_block_address(&table->store.blocks[bucket->ids[slot]]) ==
+			    address)
 				return (struct live_spot){i, slot};
 		}
 		if (__builtin_expect(head_passing(bucket->head) == 0, 1))
@@ -71,12 +72,9 @@ static inline struct live_spot live_array_find(const struct live_table *table, u
 	}
 }
 
-/*
- * Room for a block that is not there; the caller fills it in at once. NULL: there is none within
- * reach, and nothing was changed.
- */
-static inline struct packed_block *live_array_place(struct live_table *table, struct live_home home,
-						    uint64_t hash)
+/* Lets a slot point to a block that is not there yet; false: there is none within reach. */
+static inline bool live_array_place(struct live_table *table, struct live_home home, uint64_t hash,
+				    uint32_t id)
 {
 	size_t end = live_array_buckets(table);
 	if (end - home.bucket > LIVE_TABLE_PROBES)
@@ -84,29 +82,44 @@ static inline struct packed_block *live_array_place(struct live_table *table, st
 	size_t i = home.bucket;
 	uint64_t free_slots;
 	while (!(free_slots = head_free(table->buckets[i].head)))
-		if (++i == end)
-			return NULL;
+		if (head_passing(table->buckets[i].head) == HEAD_PASSING_MAX || ++i == end)
+			return false;
 	for (size_t passed = home.bucket; passed < i; passed++)
 		table->buckets[passed].head += UINT64_C(1) << HEAD_PASSING_SHIFT;
 	struct live_bucket *bucket = &table->buckets[i];
 	unsigned slot = head_slot(free_slots);
 	bucket->head = head_with(bucket->head, slot, live_array_tag(hash), home.generation);
+	bucket->ids[slot] = id;
 	table->count++;
-	return &bucket->blocks[slot];
+	return true;
 }
 
-/* Fetches both cache lines of a bucket. */
-static inline void live_array_prefetch(const struct live_table *table, size_t bucket)
+/* gcc takes a function of nothing but prefetches for one without effect and drops its calls. */
+static inline void live_array_fetch(const void *start)
 {
-	const char *start = (const char *)&table->buckets[bucket];
-	/* gcc takes a function of nothing but prefetches for one without effect and drops its
-	 * calls. */
 	__asm__ volatile("" : : "r"(start));
 	__builtin_prefetch(start, 1);
-	__builtin_prefetch(start + sizeof *table->buckets / 2, 1);
 }
 
-/* Takes away the block at this spot, whose home is given. */
+static inline void live_array_prefetch(const struct live_table *table, size_t bucket)
+{
+	live_array_fetch(&table->buckets[bucket]);
+}
+
+/* Fetches the blocks of a bucket whose tags are this one; 0: all that it has. */
+static inline void live_array_prefetch_blocks(const struct live_table *table, size_t bucket,
+					      uint8_t tag)
+{
+	uint64_t head = table->buckets[bucket].head;
+	uint64_t match = head_match(head, tag);
+	if (tag == 0)
+		match ^= UINT64_C(0x808080808080);
+	for (; match; match &= match - 1)
+		live_array_fetch(
+			&table->store.blocks[table->buckets[bucket].ids[head_slot(match)]]);
+}
+
+/* Takes the slot away whose home is given; the block's place in the store is the caller's. */
 static inline void live_array_erase(struct live_table *table, size_t home, struct live_spot spot)
 {
 	for (size_t passed = home; passed < spot.bucket; passed++)

@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A live block, and the bucket of two cache lines in which a table keeps five of them.
+ * A live block, as it is handed around and as it is kept.
  *
- * Owns: the shapes and their packing. Does not: know how buckets make a table. Pure.
+ * Owns: the shapes and the packing. Does not: know where blocks are kept. Pure.
  * Called by: the other files of this folder.
  *
- * A block is packed into 24 bytes: five with their tags fill two cache lines, and a table filled as
- * far as a table may be for speed stays below 40 bytes a block. What does not fit (an address
- * beyond 48 bits, a size or site beyond the bits left) is possible only for forged or extraordinary
- * blocks; live_rest.h keeps those.
- *
- * The head of a bucket is one number, always read and written whole: a byte written and the whole
- * read soon after would have to wait for each other, and that is what a block does that is created
- * and released at once.
+ * A block is packed into 24 bytes. What does not fit (an address beyond 48 bits, a size or site
+ * beyond the bits left) is possible only for forged or extraordinary blocks; live_rest.h keeps
+ * those.
  */
 #ifndef LEDGER_LIVE_BLOCK_H
 #define LEDGER_LIVE_BLOCK_H
@@ -37,12 +32,9 @@ struct live_block {
 };
 
 enum {
-	LIVE_BUCKET_BLOCKS = 5,
 	PACKED_ADDRESS_BITS = 48,
 	PACKED_SIZE_BITS = 38,
 	PACKED_SITE_BITS = 26,
-	HEAD_GENERATION_SHIFT = 8 * LIVE_BUCKET_BLOCKS,
-	HEAD_PASSING_SHIFT = HEAD_GENERATION_SHIFT + 8,
 };
 
 struct packed_block {
@@ -51,17 +43,6 @@ struct packed_block {
 	uint64_t what; /* size, site above */
 };
 
-/*
- * head: from the lowest byte on
- *     a tag for each block: some bits of its hash, never 0; 0 means that there is no block
- *     a bit for each block: the generation of the table when it was placed (live_table.h)
- *     16 bits: `passing`, the blocks that were on their way through this bucket and stand later
- */
-struct live_bucket {
-	uint64_t head;
-	struct packed_block blocks[LIVE_BUCKET_BLOCKS];
-} __attribute__((aligned(128)));
-_Static_assert(sizeof(struct live_bucket) == 128, "a bucket is two cache lines");
 _Static_assert(PACKED_SIZE_BITS + PACKED_SITE_BITS == 64, "size and site fill a word");
 
 static inline bool live_block_fits(const struct live_block *block)
@@ -92,58 +73,6 @@ static inline struct live_block live_block_unpack(const struct packed_block *pac
 		.site = (uint32_t)(packed->what >> PACKED_SIZE_BITS),
 		.thread = (uint16_t)(packed->where >> PACKED_ADDRESS_BITS),
 	};
-}
-
-/* The slots of a head whose tag is this one: bit 7 of byte i stands for slot i. */
-static inline uint64_t head_match(uint64_t head, uint8_t tag)
-{
-	const uint64_t lows = 0x7f7f7f7f7f7f7f7f;
-	const uint64_t slots = 0x8080808080;
-	uint64_t difference = head ^ tag * UINT64_C(0x0101010101010101);
-	/* A carry out of the low seven bits says that they are not 0, and reaches no other byte. */
-	return ~(((difference & lows) + lows) | difference) & slots;
-}
-
-static inline uint64_t head_free(uint64_t head)
-{
-	return head_match(head, 0);
-}
-
-/* The first slot of what head_match gave (not 0). */
-static inline unsigned head_slot(uint64_t match)
-{
-	return (unsigned)__builtin_ctzll(match) / 8;
-}
-
-/* How many slots head_match gave. The multiplication adds up the bytes. */
-static inline size_t head_count(uint64_t match)
-{
-	return (match >> 7) * UINT64_C(0x0101010101) >> 32 & 0xff;
-}
-
-/* 0: the slot is empty. */
-static inline uint8_t head_tag(uint64_t head, unsigned slot)
-{
-	return (uint8_t)(head >> (8 * slot));
-}
-
-static inline unsigned head_passing(uint64_t head)
-{
-	return (unsigned)(head >> HEAD_PASSING_SHIFT);
-}
-
-static inline unsigned head_generation(uint64_t head, unsigned slot)
-{
-	return head >> (HEAD_GENERATION_SHIFT + slot) & 1;
-}
-
-/* The head with another tag and generation in this slot; tag 0 empties it. */
-static inline uint64_t head_with(uint64_t head, unsigned slot, uint8_t tag, unsigned generation)
-{
-	uint64_t cleared = head & ~(UINT64_C(0xff) << (8 * slot) |
-				    UINT64_C(1) << (HEAD_GENERATION_SHIFT + slot));
-	return cleared | (uint64_t)tag << (8 * slot) |
-	       (uint64_t)generation << (HEAD_GENERATION_SHIFT + slot);
 }
 
 #endif

@@ -73,6 +73,9 @@ struct error *live_table_check(const struct live_table *table)
 		return error_new(ERROR_BAD_INPUT,
 				 "live table: border %zu, capacity %zu, before %zu, buckets %zu",
 				 table->border, table->capacity, table->old_capacity, buckets);
+	if (live_store_count(&table->store) != table->count)
+		return error_new(ERROR_BAD_INPUT, "live table: %zu places taken by %zu blocks",
+				 live_store_count(&table->store), table->count);
 	_cleanup_free_ int64_t *passing_steps = calloc(buckets + 1, sizeof *passing_steps);
 	return passing_steps ? check_blocks(table, passing_steps) : error_no_memory();
 }

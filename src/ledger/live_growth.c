@@ -6,11 +6,11 @@
 enum {
 	BYTES_SMALLEST = 4096,
 	/*
-	 * Homes moved a put. A table that grows by as little as an eleventh has room for another
-	 * capacity / 11 * 4 blocks; it is through after capacity / 8 puts, before the homes that
-	 * move last have become crowded.
+	 * Homes moved a put. An array that doubles is through after capacity / 4 puts, before the
+	 * homes that move last have become crowded.
 	 */
-	MOVE_STEP = 8,
+	MOVE_STEP = 4,
+	LIVE_BUCKETS_A_LINE = 2,
 	/* Blocks of one home: they stand within so many buckets. */
 	MOVERS_MOST = LIVE_TABLE_PROBES * LIVE_BUCKET_BLOCKS,
 };
@@ -72,19 +72,23 @@ static void collect(const struct live_table *table, struct movers *movers)
 		collect_bucket(table, i, movers);
 }
 
-/* Is there room for all movers where each of them may go? */
+/* Is there room for all movers where each of them may go, however many of them pass others? */
 static bool has_room(const struct live_table *table, const struct movers *movers)
 {
 	size_t end = live_array_buckets(table);
 	if (end - movers->first_home > LIVE_TABLE_PROBES)
 		end = movers->first_home + LIVE_TABLE_PROBES;
 	size_t room = 0;
-	for (size_t i = movers->last_home; i < end && room < movers->count; i++)
-		room += head_count(head_free(table->buckets[i].head));
+	for (size_t i = movers->first_home; i < end && room < movers->count; i++) {
+		uint64_t head = table->buckets[i].head;
+		if (head_passing(head) + movers->count > HEAD_PASSING_MAX)
+			return false;
+		room += i < movers->last_home ? 0 : head_count(head_free(head));
+	}
 	return room >= movers->count;
 }
 
-/* Copies all movers into the rest, or none. */
+/* Copies all movers into the rest, or none. Their places in the store stay. */
 static struct error *copy_to_rest(struct live_table *table, const struct movers *movers)
 {
 	for (size_t i = 0; i < movers->count; i++) {
@@ -111,43 +115,38 @@ static struct error *move_home(struct live_table *table)
 		return err;
 	for (size_t i = 0; i < movers.count; i++) {
 		const struct mover *mover = &movers.items[i];
-		struct packed_block block = *live_array_block(table, mover->spot);
+		uint32_t id = table->buckets[mover->spot.bucket].ids[mover->spot.slot];
 		struct live_home to = {live_table_home(mover->hash, table->capacity),
 				       table->generation};
 		live_array_erase(table, movers.home, mover->spot);
-		if (stay)
-			*live_array_place(table, to, mover->hash) = block;
+		if (!stay || !live_array_place(table, to, mover->hash, id))
+			live_store_give(&table->store, id);
 	}
 	table->border--;
 	return NULL;
 }
 
-/* The homes that move at the next step, and where they move to: both lie in order. */
+/*
+ * The homes that move at the next steps, where they move to, and the blocks whose hashes that will
+ * need: all but the blocks lie in order.
+ */
 static void fetch_next(const struct live_table *table)
 {
-	size_t first = table->border > MOVE_STEP ? table->border - MOVE_STEP : 0;
+	size_t first = table->border > 2 * MOVE_STEP ? table->border - 2 * MOVE_STEP : 0;
 	size_t shift = table->capacity - table->old_capacity;
 	size_t to = first + (size_t)((unsigned __int128)first * shift / table->old_capacity);
-	for (size_t i = 0; i < MOVE_STEP; i++) {
+	for (size_t i = 0; i < MOVE_STEP; i += LIVE_BUCKETS_A_LINE) {
 		live_array_prefetch(table, first + i);
 		live_array_prefetch(table, to + i);
 	}
-}
-
-static size_t next_bytes(size_t bytes)
-{
-	const size_t page = LIVE_MEMORY_HUGE_PAGE_BYTES;
-	if (bytes == 0)
-		return BYTES_SMALLEST;
-	if (bytes < page)
-		return bytes * 2;
-	size_t fifth = bytes / 5 / page * page;
-	return bytes + (fifth > page ? fifth : page);
+	for (size_t i = first + MOVE_STEP; i < table->border; i++)
+		live_array_prefetch_blocks(table, i, 0);
 }
 
 static struct error *begin(struct live_table *table)
 {
-	struct error *err = live_memory_grow(&table->memory, next_bytes(table->memory.bytes));
+	struct error *err = live_memory_grow(
+		&table->memory, table->memory.bytes ? table->memory.bytes * 2 : BYTES_SMALLEST);
 	if (err)
 		return err;
 	table->buckets = table->memory.start;

@@ -11,7 +11,7 @@
 
 /* Of LIVE_BUCKET_BLOCKS slots a home: so many blocks a home are what a table has before it grows.
  */
-enum { LIVE_FULL_BLOCKS = 4 };
+enum { LIVE_FULL_BLOCKS = 5 };
 
 /*
  * Before each put: begins to grow a table that is full, or moves a few homes of one that grows.

@@ -5,20 +5,22 @@
  * Owns: the memory of its blocks. Does not: count anything but its blocks.
  * Called by: the other files of this folder, from the ledger's thread.
  *
- * An array of buckets; a block stands in the first bucket from its home on that had room. Each
- * bucket counts the blocks that passed it (live_block.h), so a search ends at the first bucket that
- * nobody passed, a removal moves nothing, and neither guesses a branch: which of five slots it is
- * comes out of the tags by arithmetic. A block that finds no room within LIVE_TABLE_PROBES buckets,
- * which does not happen by chance, is kept in the rest.
+ * Blocks lie in a store in the order in which they came; an array of buckets finds them. A block
+ * stands in the first bucket from its home on that had room. Each bucket counts the blocks that
+ * passed it (live_bucket.h), so a search ends at the first bucket that nobody passed, a removal
+ * moves nothing, and neither guesses a branch: which of six slots it is comes out of the tags by
+ * arithmetic. A block that finds no room within LIVE_TABLE_PROBES buckets, which does not happen by
+ * chance, is kept in the rest.
  *
- * Growth is in place. A home is monotone in the hash (home = hash * capacity / 2^64), so in the
- * lengthened array no home lies before the old one, and homes can move one at a time from the top
- * down: those below `border` still count by the old capacity. Growth costs a few buckets a put,
- * never a pause, and neither a second array nor memory touched twice. Large tables grow by at most
- * a fifth, so they are always well filled: at most 40 bytes a block.
+ * Growth of the array is in place. A home is monotone in the hash (home = hash * capacity / 2^64),
+ * so in the lengthened array no home lies before the old one, and homes can move one at a time from
+ * the top down: those below `border` still count by the old capacity. Growth costs a few buckets a
+ * put, never a pause, and the blocks themselves never move. Arrays double and large stores
+ * grow by a sixteenth: at most 40 bytes a block.
  *
  * Equations:
- *     count          = used slots of all buckets; rest.by_hash.count blocks stand in the rest
+ *     count          = used slots of all buckets = places of the store that are taken
+ *     an id stands in one slot only; rest.by_hash.count more blocks stand in the rest
  *     capacity      <= buckets of memory, border <= old_capacity <= capacity
  *     home of a hash = its home by old_capacity where that is below border, else that by capacity
  *     generation bit = table.generation ? the block's home is by capacity : by old_capacity
@@ -34,8 +36,10 @@
 
 #include "base/error.h"
 #include "ledger/live_block.h"
+#include "ledger/live_bucket.h"
 #include "ledger/live_memory.h"
 #include "ledger/live_rest.h"
+#include "ledger/live_store.h"
 
 /* At the filling allowed a stretch of so many full buckets is less likely than 1e-15. */
 enum { LIVE_TABLE_PROBES = 512 };
@@ -48,6 +52,7 @@ struct live_table {
 	size_t count;
 	unsigned generation; /* 0 and 1 in turns, another with each growth */
 	uint64_t seed; /* unknown to the target, so that it cannot choose colliding addresses */
+	struct live_store store;
 	struct live_rest rest;
 	struct live_memory memory;
 };
@@ -68,8 +73,11 @@ struct error *live_table_put(struct live_table *table, const struct live_block *
 /* Removes the block at address into *ret; false when there is none. */
 bool live_table_take(struct live_table *table, uint64_t address, struct live_block *ret);
 
-/* Fetches the cache lines in which the block at address stands or would stand. */
-void live_table_prefetch(const struct live_table *table, uint64_t address);
+/*
+ * Fetches the cache lines in which these (at most LIVE_TABLE_AHEAD) addresses stand or would stand.
+ */
+enum { LIVE_TABLE_AHEAD = 16 };
+void live_table_prefetch(const struct live_table *table, const uint64_t *addresses, size_t count);
 
 /*
  * Copies the first block at or after *cursor, which moves past it, to *ret; false at the end. Start

@@ -5,28 +5,8 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "ledger/sites_change.h"
 #include "ledger/sum.h"
-
-enum { CACHE_LINE_BYTES = 64 };
-
-/* Two cache lines: what nearly every event changes, and the rest. Named as in site_counters. */
-struct site_record {
-	uint64_t current_bytes;
-	uint64_t total_bytes;
-	uint64_t total_blocks;
-	uint64_t released_bytes;
-	uint64_t released_blocks;
-	uint64_t lifetime_ns;
-	uint64_t largest_bytes;
-	uint64_t epoch; /* of peak_* */
-
-	uint64_t peak_bytes;
-	uint64_t peak_blocks;
-	uint64_t temporary_blocks;
-	uint64_t ended_bytes;
-	uint64_t ended_blocks;
-	uint64_t failed_calls;
-} __attribute__((aligned(CACHE_LINE_BYTES)));
 
 void sites_init(struct sites *sites)
 {
@@ -72,83 +52,9 @@ struct error *sites_make(struct sites *sites, uint32_t site)
 	return NULL;
 }
 
-static struct site_record *record_of(const struct sites *sites, uint32_t site)
-{
-	return &sites->chunks[site / SITES_CHUNK][site % SITES_CHUNK];
-}
-
-/* Not kept: blocks are counted one by one, so their sums cannot stop and the equation holds. */
-static uint64_t current_blocks(const struct site_record *record)
-{
-	return record->total_blocks - record->released_blocks - record->ended_blocks;
-}
-
-/* The record of a site that is about to change. */
-static struct site_record *record_to_change(struct sites *sites, uint32_t site)
-{
-	struct site_record *record = record_of(sites, site);
-	if (record->epoch != sites->peak_epoch) {
-		record->peak_bytes = record->current_bytes;
-		record->peak_blocks = current_blocks(record);
-		record->epoch = sites->peak_epoch;
-	}
-	return record;
-}
-
-/* Bytes and blocks apart, not read from the totals again: see live_block.h of waiting for stores.
- */
-static void consider_peak(struct sites *sites, uint64_t bytes, uint64_t blocks, uint64_t time_ns)
-{
-	struct total_counters *all = &sites->totals;
-	if (bytes <= all->peak_bytes)
-		return;
-	all->peak_bytes = bytes;
-	all->peak_blocks = blocks;
-	all->peak_at_ns = time_ns;
-	sites->peak_epoch++;
-}
-
-void sites_created(struct sites *sites, uint32_t site, uint64_t size_bytes, uint64_t time_ns)
-{
-	struct site_record *one = record_to_change(sites, site);
-	sum_add(&one->current_bytes, size_bytes);
-	sum_add(&one->total_bytes, size_bytes);
-	one->total_blocks++;
-	if (size_bytes > one->largest_bytes)
-		one->largest_bytes = size_bytes;
-	struct total_counters *all = &sites->totals;
-	uint64_t bytes = all->current_bytes;
-	sum_add(&bytes, size_bytes);
-	sum_add(&all->total_bytes, size_bytes);
-	uint64_t blocks = all->current_blocks + 1;
-	all->current_bytes = bytes;
-	all->current_blocks = blocks;
-	all->total_blocks++;
-	consider_peak(sites, bytes, blocks, time_ns);
-}
-
-void sites_released(struct sites *sites, uint32_t site, uint64_t size_bytes, uint64_t lifetime_ns,
-		    bool temporary)
-{
-	struct site_record *one = record_to_change(sites, site);
-	sum_subtract(&one->current_bytes, size_bytes);
-	sum_add(&one->released_bytes, size_bytes);
-	sum_add(&one->lifetime_ns, lifetime_ns);
-	one->released_blocks++;
-	struct total_counters *all = &sites->totals;
-	sum_subtract(&all->current_bytes, size_bytes);
-	sum_add(&all->released_bytes, size_bytes);
-	all->current_blocks--;
-	all->released_blocks++;
-	if (temporary) {
-		one->temporary_blocks++;
-		all->temporary_blocks++;
-	}
-}
-
 void sites_ended(struct sites *sites, uint32_t site, uint64_t size_bytes)
 {
-	struct site_record *one = record_to_change(sites, site);
+	struct site_record *one = sites_record_to_change(sites, site);
 	sum_subtract(&one->current_bytes, size_bytes);
 	sum_add(&one->ended_bytes, size_bytes);
 	one->ended_blocks++;
@@ -161,7 +67,7 @@ void sites_ended(struct sites *sites, uint32_t site, uint64_t size_bytes)
 
 void sites_failed(struct sites *sites, uint32_t site)
 {
-	record_of(sites, site)->failed_calls++;
+	sites_record_of(sites, site)->failed_calls++;
 	sites->totals.failed_calls++;
 }
 
@@ -169,11 +75,11 @@ struct site_counters sites_get(const struct sites *sites, uint32_t site)
 {
 	if (site >= sites->count || !sites->chunks[site / SITES_CHUNK])
 		return (struct site_counters){0};
-	const struct site_record *record = record_of(sites, site);
+	const struct site_record *record = sites_record_of(sites, site);
 	bool saved = record->epoch == sites->peak_epoch;
 	return (struct site_counters){
 		.current_bytes = record->current_bytes,
-		.current_blocks = current_blocks(record),
+		.current_blocks = sites_current_blocks(record),
 		.total_bytes = record->total_bytes,
 		.total_blocks = record->total_blocks,
 		.released_bytes = record->released_bytes,
@@ -181,7 +87,7 @@ struct site_counters sites_get(const struct sites *sites, uint32_t site)
 		.ended_bytes = record->ended_bytes,
 		.ended_blocks = record->ended_blocks,
 		.peak_bytes = saved ? record->peak_bytes : record->current_bytes,
-		.peak_blocks = saved ? record->peak_blocks : current_blocks(record),
+		.peak_blocks = saved ? record->peak_blocks : sites_current_blocks(record),
 		.largest_bytes = record->largest_bytes,
 		.temporary_blocks = record->temporary_blocks,
 		.lifetime_ns = record->lifetime_ns,
@@ -193,9 +99,9 @@ void sites_current(const struct sites *sites, uint32_t site, uint64_t *bytes_ret
 		   uint64_t *blocks_ret)
 {
 	bool known = site < sites->count && sites->chunks[site / SITES_CHUNK];
-	const struct site_record *record = known ? record_of(sites, site) : NULL;
+	const struct site_record *record = known ? sites_record_of(sites, site) : NULL;
 	*bytes_ret = record ? record->current_bytes : 0;
-	*blocks_ret = record ? current_blocks(record) : 0;
+	*blocks_ret = record ? sites_current_blocks(record) : 0;
 }
 
 uint64_t sites_memory_bytes(const struct sites *sites)

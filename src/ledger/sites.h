@@ -55,16 +55,6 @@ static inline struct error *sites_prepare(struct sites *sites, uint32_t site)
 	return sites_make(sites, site);
 }
 
-/*
- * A block came at time_ns: current and total grow, and that may be the highest sum so far (the
- * first of equals counts). What else the same event does to the sums was done before.
- */
-void sites_created(struct sites *sites, uint32_t site, uint64_t size_bytes, uint64_t time_ns);
-
-/* A block went after lifetime_ns: current shrinks, released grows. */
-void sites_released(struct sites *sites, uint32_t site, uint64_t size_bytes, uint64_t lifetime_ns,
-		    bool temporary);
-
 /* A block's space went: current shrinks, ended grows. */
 void sites_ended(struct sites *sites, uint32_t site, uint64_t size_bytes);
 

@@ -53,7 +53,7 @@ static inline bool timeline_is_beyond(const struct timeline *timeline, uint64_t 
 
 /*
  * The level reached this within the last point. By address, so that the blocks, which were stored
- * a moment ago, are loaded only where they are wanted: see live_block.h of waiting for stores.
+ * a moment ago, are loaded only where they are wanted: see live_bucket.h of waiting for stores.
  */
 static inline void timeline_raise(struct timeline *timeline, const uint64_t *bytes,
 				  const uint64_t *blocks)

@@ -61,7 +61,7 @@ static inline struct error *prepare(struct ring_merge *merge, struct ring_contex
 	if (reader->count == 0) {
 		err = breathe(merge, context);
 		if (!err)
-			err = ring_reader_fill(reader, context, RING_AHEAD);
+			err = ring_reader_fill(reader, context, RINGS_AHEAD);
 	}
 	*ret = reader->count > 0;
 	return err;

@@ -209,6 +209,21 @@ static struct error *decode_definition(struct ring_reader *reader, struct ring_c
 	}
 }
 
+/* Announces the records from `record` up to end. */
+static void announce(const struct ring_reader *reader, const struct ring_context *context,
+		     const struct ring_record *record, const struct ring_record *end)
+{
+	uint64_t addresses[RINGS_AHEAD];
+	while (record < end) {
+		size_t count = 0;
+		for (; record < end && count < RINGS_AHEAD; record++) {
+			addresses[count] = ring_record_address(record).v;
+			count += addresses[count] != 0;
+		}
+		context->sink.soon(context->sink.context, reader->space, addresses, count);
+	}
+}
+
 /*
  * Decodes stamps and records up to `want` pending ones, into items, as far as neither a definition
  * nor anything that cannot be comes.
@@ -232,10 +247,9 @@ static void decode_records(struct ring_reader *reader, const struct ring_context
 		if (shapes[ring_kind_of(word)].words == 0 ||
 		    !decode_record(reader, &at, context, word, record))
 			break;
-		target_addr address = ring_record_address(record++);
-		if (address.v)
-			context->sink.soon(context->sink.context, reader->space, address);
+		record++;
 	}
+	announce(reader, context, ring_reader_front(reader) + reader->count, record);
 	reader->count = (uint32_t)(record - ring_reader_front(reader));
 	reader->at = at;
 }

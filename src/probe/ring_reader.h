@@ -15,7 +15,6 @@
 #include "probe/rings.h"
 
 enum {
-	RING_AHEAD = 16, /* records decoded at a time, so that their memory can be fetched */
 	RING_PENDING_MAX = 64,
 	RING_SCALE_BITS = 40,
 };

@@ -19,6 +19,8 @@
 #include "base/error.h"
 #include "base/event.h"
 
+enum { RINGS_AHEAD = 16 };
+
 /*
  * Who gets what comes out; every function must be there. A space is what the agent says it is: the
  * sink refuses those that do not use this memory. `stack` is called where a ring defines a stack:
@@ -32,8 +34,11 @@ struct rings_sink {
 			       size_t count, enum unwind_stop stop, site_id *ret);
 	struct error *(*event)(void *context, const struct event *event, bool inner);
 	void (*cancelled)(void *context, space_id space, uint32_t thread, target_addr old_address);
-	/* A look-ahead: an event of this address comes soon, so that its memory can be fetched. */
-	void (*soon)(void *context, space_id space, target_addr address);
+	/*
+	 * A look-ahead: events of these addresses come next, so that their memory can be fetched.
+	 * count <= RINGS_AHEAD.
+	 */
+	void (*soon)(void *context, space_id space, const uint64_t *addresses, size_t count);
 	/* Whether a live block is known at address. */
 	bool (*is_live)(void *context, space_id space, target_addr address);
 	void *context;

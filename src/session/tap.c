@@ -190,10 +190,10 @@ static void sink_cancelled(void *context, space_id space, uint32_t thread, targe
 		ledger_resize_cancel(tap->session->ledger, space, thread, old_address);
 }
 
-static void sink_soon(void *context, space_id space, target_addr address)
+static void sink_soon(void *context, space_id space, const uint64_t *addresses, size_t count)
 {
 	const struct tap *tap = context;
-	ledger_prefetch(tap->session->ledger, space, address);
+	ledger_prefetch(tap->session->ledger, space, addresses, count);
 }
 
 static bool sink_is_live(void *context, space_id space, target_addr address)

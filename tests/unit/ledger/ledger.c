@@ -397,7 +397,7 @@ static void run_property(uint64_t seed, uint64_t steps, uint32_t spread)
 		struct event event = random_event(&state, 100 + step * 3, step / 500 % 40);
 		struct event spread_out = spread_event(event, spread);
 		if (step % 3)
-			ledger_prefetch(ledger, spread_out.space, spread_out.address);
+			ledger_prefetch(ledger, spread_out.space, &spread_out.address.v, 1);
 		ok(ledger_record(ledger, &spread_out));
 		model_record(run, &event);
 		if (next_random(&state) % 400 == 0)

@@ -212,7 +212,7 @@ END_TEST
 START_TEST(a_move_that_finds_no_room_keeps_every_block)
 {
 	/* Nobody's growth is so small: more homes in the same memory. */
-	enum { BLOCKS = 43 };
+	enum { BLOCKS = 180 };
 	struct live_table table;
 	live_table_init(&table, SEED);
 	put(&table, small_at(1));
@@ -280,14 +280,17 @@ START_TEST(prefetching_is_harmless_for_any_address_at_any_time)
 {
 	struct live_table table;
 	live_table_init(&table, SEED);
-	live_table_prefetch(&table, 16);
-	for (uint64_t i = 1; i < 3000; i++) {
+	uint64_t addresses[2 * LIVE_TABLE_AHEAD] = {16};
+	live_table_prefetch(&table, addresses, 1);
+	/* Far enough that the table is large enough to bother. */
+	for (uint64_t i = 1; i < 60000; i++) {
 		put(&table, block_at(i));
-		live_table_prefetch(&table, i * 0x123456789abcdef);
-		live_table_prefetch(&table, UINT64_MAX - i);
+		for (uint64_t j = 0; j < 2 * LIVE_TABLE_AHEAD; j++)
+			addresses[j] = j % 2 ? i * 0x123456789abcdef + j : i - j;
+		live_table_prefetch(&table, addresses, i % (2 * LIVE_TABLE_AHEAD + 1));
 	}
 	ok(live_table_check(&table));
-	ck_assert_uint_eq(table.count + table.rest.by_hash.count, 2999);
+	ck_assert_uint_eq(table.count + table.rest.by_hash.count, 59999);
 	live_table_deinit(&table);
 }
 END_TEST

@@ -125,12 +125,16 @@ static inline void world_cancelled(void *context, space_id space, uint32_t threa
 	map_put(&world->live, old_address.v, world);
 }
 
-static inline void world_soon(void *context, space_id space, target_addr address)
+static inline void world_soon(void *context, space_id space, const uint64_t *addresses,
+			      size_t count)
 {
 	struct world *world = context;
-	if (address.v == 0 || space.v == 0)
+	if (space.v == 0 || count > RINGS_AHEAD)
 		ck_abort_msg("a look-ahead to nothing");
-	world->soon_count++;
+	for (size_t i = 0; i < count; i++)
+		if (addresses[i] == 0)
+			ck_abort_msg("a look-ahead to nothing");
+	world->soon_count += count;
 }
 
 static inline bool world_is_live(void *context, space_id space, target_addr address)

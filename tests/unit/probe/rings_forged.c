@@ -73,11 +73,13 @@ static void on_cancelled(void *context, space_id space, uint32_t thread, target_
 	judge->wrong += old_address.v == 0 || old_address.v >> 47;
 }
 
-static void on_soon(void *context, space_id space, target_addr address)
+static void on_soon(void *context, space_id space, const uint64_t *addresses, size_t count)
 {
 	struct judge *judge = context;
 	(void)space;
-	judge->wrong += address.v == 0 || address.v >> 47;
+	judge->wrong += count > RINGS_AHEAD;
+	for (size_t i = 0; i < count; i++)
+		judge->wrong += addresses[i] == 0 || addresses[i] >> 47;
 }
 
 /* Sometimes so, sometimes not: every repair is tried. */

@@ -96,9 +96,9 @@ static void on_cancelled(void *context, space_id space, uint32_t thread, target_
 	compare(context, old_address.v, thread, RING_RESIZE_CANCELLED);
 }
 
-static void on_soon(void *context, space_id space, target_addr address)
+static void on_soon(void *context, space_id space, const uint64_t *addresses, size_t count)
 {
-	(void)context, (void)space, (void)address;
+	(void)context, (void)space, (void)addresses, (void)count;
 }
 
 static bool is_live(void *context, space_id space, target_addr address)

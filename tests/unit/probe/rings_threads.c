@@ -391,10 +391,11 @@ static void on_cancelled(void *context, space_id space, uint32_t thread, target_
 	compare(simulation, old_address.v, thread, RING_RESIZE_CANCELLED, 0);
 }
 
-static void on_soon(void *context, space_id space, target_addr address)
+static void on_soon(void *context, space_id space, const uint64_t *addresses, size_t count)
 {
 	(void)space;
-	history_of(context, address.v);
+	for (size_t i = 0; i < count; i++)
+		history_of(context, addresses[i]);
 }
 
 static bool is_live(void *context, space_id space, target_addr address)
