@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/types.h"
 
@@ -18,6 +19,7 @@ enum allocator_role {
 	ALLOCATOR_RESIZE,  /* gives a block in exchange for another (pointer_argument), which may be
 			      0 */
 	ALLOCATOR_RELEASE, /* takes a block back (pointer_argument) */
+	ALLOCATOR_HIDE,	   /* gives and takes none, and what it calls is not counted: of rules */
 };
 
 enum allocator_result {
@@ -34,6 +36,10 @@ struct allocator_function {
 	unsigned char count_argument; /* the size is size x count, when there is one */
 	unsigned char pointer_argument;
 	unsigned char result_argument;
+	uint64_t size_constant; /* another factor of the size, 0: there is none; of rules */
+	image_addr address;	/* where it is; 0: it is found by its name */
+	/* What it calls, by a tail call too, is a part of it: of rules. */
+	bool whole;
 	/* Calls no other function of the catalogue: its end need not be seen to tell nested calls.
 	 */
 	bool leaf;
