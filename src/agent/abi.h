@@ -34,7 +34,7 @@
 #define AGENT_MEMFD_NAME "tracealloc"	       /* seen in /proc/PID/maps as /memfd:tracealloc */
 
 enum {
-	AGENT_ABI_VERSION = 1,
+	AGENT_ABI_VERSION = 2,
 	AGENT_CODE_BYTES = 96 << 10,
 	AGENT_IMAGE_MAX_BYTES = 32 << 10, /* stubs begin here */
 	AGENT_STUBS_MAX = 256,
@@ -67,13 +67,14 @@ enum agent_role {
 	AGENT_CREATE = 0,
 	AGENT_RESIZE = 1,
 	AGENT_RELEASE = 2,
-	AGENT_LINKER = 3, /* modules come or go: the tracer is told and waited for */
+	AGENT_HIDE = 3,	  /* what it calls is not recorded, and neither is it */
+	AGENT_LINKER = 4, /* modules come or go: the tracer is told and waited for */
 	/*
 	 * A system call is made whose number is in size_argument (0: it is prctl(2)) and its option
 	 * in pointer_argument. If it takes the agent's system calls or the time stamp counter away,
 	 * as seccomp(2) does, the agent gives up before.
 	 */
-	AGENT_CONFINEMENT = 4,
+	AGENT_CONFINEMENT = 5,
 };
 
 /*
@@ -125,11 +126,12 @@ struct agent_stub {
 	uint8_t replaced_count; /* bytes of the function that the tracer planned over */
 	uint64_t site;		/* the function's entry */
 	uint8_t replaced[16];	/* what stood there */
+	uint64_t size_constant; /* another factor of the size, 0: there is none */
 	uint64_t module_start,
 		module_end; /* text of the allocator's module: see RING_RELEASE_INNER */
 	uint8_t window[AGENT_WINDOW_MAX_BYTES];
 };
-_Static_assert(sizeof(struct agent_stub) == 40 + 8 + 8 + 16 + 16 + AGENT_WINDOW_MAX_BYTES,
+_Static_assert(sizeof(struct agent_stub) == 40 + 8 + 8 + 16 + 8 + 16 + AGENT_WINDOW_MAX_BYTES,
 	       "stubs have no holes");
 _Static_assert(AGENT_IMAGE_MAX_BYTES + AGENT_STUBS_MAX * sizeof(struct agent_stub) <=
 		       AGENT_CODE_BYTES,

@@ -23,7 +23,12 @@ static uint64_t pick(const uint64_t *arguments, uint8_t number)
 
 static uint64_t size_of(const struct agent_stub *stub, const uint64_t *arguments)
 {
-	uint64_t size = pick(arguments, stub->size_argument);
+	uint64_t size = stub->size_constant;
+	if (!size)
+		size = pick(arguments, stub->size_argument);
+	else if (stub->size_argument &&
+		 __builtin_mul_overflow(size, pick(arguments, stub->size_argument), &size))
+		return UINT64_MAX;
 	if (stub->count_argument &&
 	    __builtin_mul_overflow(size, pick(arguments, stub->count_argument), &size))
 		return UINT64_MAX;
@@ -138,7 +143,7 @@ static __attribute__((noinline)) void leave_through(struct agent_thread *thread,
 	const struct agent_stub *stub = stub_of(saved);
 	const struct agent_frame *frame = &saved->frame;
 	outer_end(thread, frame);
-	if (stub->role == AGENT_RELEASE)
+	if (stub->role == AGENT_RELEASE || stub->role == AGENT_HIDE)
 		return;
 	uint64_t address = result_of(stub, saved, frame->old);
 	if (stub->role == AGENT_RESIZE && frame->old)

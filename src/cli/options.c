@@ -6,6 +6,7 @@
 
 #include "base/array.h"
 #include "cli/parse.h"
+#include "cli/rules.h"
 
 static struct error *bad_value(const struct options_row *row, const char *value)
 {
@@ -65,6 +66,21 @@ static struct error *set_pin(struct options *options, const struct options_row *
 	(void)row, (void)value;
 	options->session.pin = true;
 	return NULL;
+}
+
+static struct error *set_alloc(struct options *options, const struct options_row *row,
+			       const char *value)
+{
+	struct error *err = allocator_rules_add(&options->rules, value);
+	options->session.rules = &options->rules;
+	return err ? error_wrap(err, "bad rule '%s' for --%s", value, row->name) : NULL;
+}
+
+static struct error *set_alloc_file(struct options *options, const struct options_row *row,
+				    const char *value)
+{
+	options->session.rules = &options->rules;
+	return *value ? rules_read(value, &options->rules) : bad_value(row, value);
 }
 
 static struct error *set_top(struct options *options, const struct options_row *row,
@@ -282,6 +298,12 @@ static const struct options_row rows[] = {
 	 "stop tracing after that time, detach, report", set_for},
 	{0, "pin", NULL, NULL, TRACED, OPTIONS_TRACING,
 	 "target and tracer share one CPU (cheaper stops)", set_pin},
+	{0, "alloc", "RULE", "a rule", TRACED | OPTIONS_DOCTOR, OPTIONS_TRACING,
+	 "functions of the program's own pools, such as 'pool_get(size=arg2) -> ptr'; may be "
+	 "repeated",
+	 set_alloc},
+	{0, "alloc-file", "FILE", "the name of a file", TRACED | OPTIONS_DOCTOR, OPTIONS_TRACING,
+	 "rules from a file, one a line; may be repeated", set_alloc_file},
 	{0, "clean", NULL, NULL, OPTIONS_DOCTOR, OPTIONS_TRACING,
 	 "remove the jumps that a tracealloc which was killed has left", set_clean},
 	{'n', "top", "N", "a number from 1 to 1000000000", ASKED, OPTIONS_ANSWER,
@@ -350,6 +372,7 @@ void options_init(struct options *options)
 
 void options_deinit(struct options *options)
 {
+	allocator_rules_deinit(&options->rules);
 	free(options->skip);
 	free(options->filters);
 	free(options->paths);

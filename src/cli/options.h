@@ -65,6 +65,7 @@ struct options {
 	bool clean;	    /* doctor: remove what a session that was killed has left */
 	const char **paths; /* report, diff, export: the snapshots */
 	size_t path_count, path_capacity;
+	struct allocator_rules rules; /* session.rules points to it once there is one */
 	const char **skip;
 	size_t skip_capacity;
 	struct query_filter *filters; /* query.filters points to them */

@@ -21,17 +21,29 @@ static void drop_one(struct calls *calls, size_t i, struct calls_outcome *ret)
 	memmove(calls->items + i, calls->items + i + 1, (calls->count - i) * sizeof *calls->items);
 }
 
+/* The product of what the function's size is made of; 0 if nothing, UINT64_MAX if it is too much.
+ */
+static uint64_t size_of(const struct allocator_function *function,
+			const struct user_regs_struct *registers)
+{
+	uint64_t size = function->size_constant;
+	if (function->size_argument) {
+		uint64_t argument = registers_argument(registers, function->size_argument);
+		if (__builtin_mul_overflow(size ? size : 1, argument, &size))
+			return UINT64_MAX;
+	}
+	if (function->count_argument &&
+	    __builtin_mul_overflow(size, registers_argument(registers, function->count_argument),
+				   &size))
+		return UINT64_MAX;
+	return size;
+}
+
 static struct call describe(const struct allocator_function *function,
 			    const struct user_regs_struct *registers, uint64_t region)
 {
 	struct call call = {.function = function, .stack = registers->rsp, .region = region};
-	if (function->size_argument)
-		call.size_bytes = registers_argument(registers, function->size_argument);
-	if (function->count_argument &&
-	    __builtin_mul_overflow(call.size_bytes,
-				   registers_argument(registers, function->count_argument),
-				   &call.size_bytes))
-		call.size_bytes = UINT64_MAX;
+	call.size_bytes = size_of(function, registers);
 	if (function->pointer_argument)
 		call.old_address.v = registers_argument(registers, function->pointer_argument);
 	if (function->result_argument)
@@ -87,6 +99,12 @@ void calls_enter(struct calls *calls, const struct allocator_function *function,
 	if (outer && outer->stack > call.stack)
 		return;
 	call.begun = function->role == ALLOCATOR_RESIZE && call.old_address.v != 0;
+	if (outer && outer->function->whole && outer->function != function) {
+		/* It ends with what it has called last, whose end may not be seen. */
+		if (function->role == ALLOCATOR_RELEASE && function->leaf)
+			drop_one(calls, (size_t)(outer - calls->items), ret);
+		return;
+	}
 	if (outer) {
 		/* A tail call: a begun resize of the same block goes on as it is. */
 		if (outer->begun && call.begun && outer->old_address.v == call.old_address.v) {
@@ -107,6 +125,7 @@ static void finish(const struct call *call, target_addr address, struct calls_ou
 {
 	switch (call->function->role) {
 	case ALLOCATOR_RELEASE:
+	case ALLOCATOR_HIDE:
 		return;
 	case ALLOCATOR_RESIZE:
 		if (call->begun && address.v == 0 && call->size_bytes == 0) {

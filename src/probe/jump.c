@@ -136,6 +136,15 @@ bool jumps_are_pending(const struct jumps *jumps)
 	return false;
 }
 
+bool jumps_have_allocator(const struct jumps *jumps)
+{
+	for (size_t i = 0; i < jumps->count; i++)
+		if (jumps->items[i].state == JUMP_WRITTEN &&
+		    jumps->items[i].request.purpose == PROBE_ALLOCATOR)
+			return true;
+	return false;
+}
+
 /* ---- what an earlier session left */
 
 static struct error *note_leftover(struct jumps *jumps, const struct agent_stub *stub,

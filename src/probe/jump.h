@@ -119,6 +119,9 @@ void jumps_forget(struct jumps *jumps, target_addr start, target_addr end);
 /* Makes bytes read from the target what they were before any jump. */
 void jumps_undo(const struct jumps *jumps, target_addr address, void *bytes, size_t count);
 
+/* Whether any jump of ours stands in an allocator function. */
+bool jumps_have_allocator(const struct jumps *jumps);
+
 /* Whether a jump of ours stands (or is planned) at this entry. */
 bool jumps_has(const struct jumps *jumps, target_addr entry);
 

@@ -49,6 +49,7 @@ static void describe(struct agent_stub *stub, const struct probe_request *reques
 		[ALLOCATOR_CREATE] = AGENT_CREATE,
 		[ALLOCATOR_RESIZE] = AGENT_RESIZE,
 		[ALLOCATOR_RELEASE] = AGENT_RELEASE,
+		[ALLOCATOR_HIDE] = AGENT_HIDE,
 	};
 	const struct allocator_function *function = request->function;
 	stub->module_start = request->text_start.v;
@@ -67,6 +68,7 @@ static void describe(struct agent_stub *stub, const struct probe_request *reques
 	stub->stores_address = function->result == ALLOCATOR_STORES_ADDRESS;
 	stub->size_argument = function->size_argument;
 	stub->count_argument = function->count_argument;
+	stub->size_constant = function->size_constant;
 	stub->pointer_argument = function->pointer_argument;
 	stub->result_argument = function->result_argument;
 	stub->leaf = request->leaf;

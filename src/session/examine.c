@@ -36,6 +36,8 @@ static struct error *look(struct session *session, struct session_space *space,
 		err = space_update(space, &changed);
 	if (!err)
 		err = place_plans_written(space);
+	if (!err)
+		session_warn_idle_rules(session);
 	for (size_t i = 0; !err && i < session->probes.count; i++)
 		err = add_finding(session, &session->probes.items[i], ret);
 	return err;

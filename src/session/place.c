@@ -6,6 +6,7 @@
 
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "session/pools.h"
 
 /* Exec after exec the same functions are probed again: one line each in the report is enough. */
 static bool is_listed(const struct session_space *space, const struct allocator_function *function,
@@ -78,6 +79,18 @@ static struct error *find_entry(const struct module *module, const char *name,
 	return NULL;
 }
 
+/* The same for a function of a family, which may know its address. */
+static struct error *find_function(const struct module *module,
+				   const struct allocator_function *function,
+				   target_addr *entry_ret, bool *found_ret)
+{
+	if (!function->address.v)
+		return find_entry(module, function->name, entry_ret, found_ret);
+	*entry_ret = (target_addr){function->address.v + module->bias};
+	*found_ret = entry_ret->v >= module->start.v && entry_ret->v < module->end.v;
+	return NULL;
+}
+
 static struct probe_request request_of(const struct module *module, enum probe_purpose purpose,
 				       const struct allocator_function *function, target_addr entry)
 {
@@ -94,7 +107,8 @@ static struct probe_request request_of(const struct module *module, enum probe_p
  * Releases first, creations last: threads may run meanwhile, and a block whose creation was seen
  * must have its release seen.
  */
-static const enum allocator_role order[] = {ALLOCATOR_RELEASE, ALLOCATOR_RESIZE, ALLOCATOR_CREATE};
+static const enum allocator_role order[] = {ALLOCATOR_RELEASE, ALLOCATOR_RESIZE, ALLOCATOR_HIDE,
+					    ALLOCATOR_CREATE};
 
 /* ---- breakpoints */
 
@@ -140,7 +154,7 @@ static struct error *break_function(struct session_space *space, const struct mo
 {
 	target_addr entry;
 	bool found;
-	struct error *err = find_entry(module, function->name, &entry, &found);
+	struct error *err = find_function(module, function, &entry, &found);
 	if (!err && !found)
 		return NULL;
 	struct probe_request request = request_of(module, PROBE_ALLOCATOR, function, entry);
@@ -148,9 +162,9 @@ static struct error *break_function(struct session_space *space, const struct mo
 		err = probe_insert(space->probes, &request);
 	if (err && error_kind_of(err) == ERROR_NO_MEMORY)
 		return err;
-	log_write(space->log, LOG_INFO, "process %d: %s in %s: %s", space->target->pid,
-		  function->name, image_path(module->image),
-		  err ? error_message(err) : "probed by breakpoints");
+	log_write(space->log, err && function->whole ? LOG_WARNING : LOG_INFO,
+		  "process %d: %s in %s: %s", space->target->pid, function->name,
+		  image_path(module->image), err ? error_message(err) : "probed by breakpoints");
 	struct error *failure =
 		list_probe(space, function, module->image_id, err ? "none" : "breakpoint",
 			   err ? error_message(err) : reason);
@@ -166,7 +180,7 @@ static struct error *announce_family(struct session_space *space, const struct m
 	for (size_t i = 0; i < family->function_count; i++) {
 		target_addr entry;
 		bool found;
-		struct error *err = find_entry(module, family->functions[i].name, &entry, &found);
+		struct error *err = find_function(module, &family->functions[i], &entry, &found);
 		if (!err && found)
 			err = probe_set_announce(space->probes, entry);
 		if (err && error_kind_of(err) == ERROR_NO_MEMORY)
@@ -215,7 +229,7 @@ static struct error *plan_function(struct session_space *space, const struct mod
 {
 	target_addr entry;
 	bool found;
-	struct error *err = find_entry(module, function->name, &entry, &found);
+	struct error *err = find_function(module, function, &entry, &found);
 	if (!err && !found)
 		return NULL;
 	struct probe_request request = request_of(module, PROBE_ALLOCATOR, function, entry);
@@ -278,16 +292,33 @@ static struct error *plan_family(struct session_space *space, const struct modul
 	return err;
 }
 
+/*
+ * What a rule means calls the allocator. By breakpoints, beside an allocator that has its jumps
+ * already, the inner calls would be counted as well.
+ */
+static bool is_too_late(const struct session_space *space, const struct allocator_family *family)
+{
+	return pools_hold(&space->probe_list->pools, family) && jumps_have_allocator(space->jumps);
+}
+
 static struct error *refuse_family(struct session_space *space, const struct module *module,
 				   const struct allocator_family *family, const char *reason)
 {
-	if (space->engine != SESSION_ENGINE_JUMP)
+	bool late = is_too_late(space, family);
+	if (space->engine != SESSION_ENGINE_JUMP && !late) {
+		space->breakpoints_only |= pools_hold(&space->probe_list->pools, family);
 		return break_family(space, module, family, reason);
+	}
+	if (late)
+		log_write(space->log, LOG_WARNING,
+			  "process %d: functions of --alloc in \"%s\" are not seen: %s; "
+			  "--engine breakpoint sees them",
+			  space->target->pid, image_path(module->image), reason);
 	struct error *err = NULL;
 	for (size_t i = 0; !err && i < family->function_count; i++) {
 		target_addr entry;
 		bool found = false;
-		error_free(find_entry(module, family->functions[i].name, &entry, &found));
+		error_free(find_function(module, &family->functions[i], &entry, &found));
 		if (found)
 			err = list_probe(space, &family->functions[i], module->image_id, "none",
 					 reason);
@@ -300,12 +331,44 @@ struct error *place_family(struct session_space *space, const struct module *mod
 {
 	if (space->engine == SESSION_ENGINE_BREAKPOINT)
 		return break_family(space, module, family, NULL);
-	_cleanup_error_ struct error *err = plan_family(space, module, family);
+	_cleanup_error_ struct error *err =
+		space->breakpoints_only
+			? error_new(ERROR_UNSUPPORTED, "functions of --alloc have breakpoints")
+			: plan_family(space, module, family);
 	if (!err || error_kind_of(err) == ERROR_NO_MEMORY)
 		return take_ptr(err);
 	log_write(space->log, LOG_INFO, "process %d: %s: %s", space->target->pid,
 		  image_path(module->image), error_message(err));
 	return refuse_family(space, module, family, error_message(err));
+}
+
+/* Why nothing that a rule means can have jumps in this space, NULL: nothing is known against it. */
+static const char *obstacle_of(const struct session_space *space)
+{
+	static const char *const throwing[] = {"__cxa_throw", "rust_eh_personality",
+					       "_d_throwdwarf", "__gnat_personality_v0"};
+	if (probe_set_has_allocator(space->probes))
+		return "the allocator has breakpoints";
+	for (size_t i = 0; i < space->modules.count; i++)
+		for (size_t j = 0; j < sizeof throwing / sizeof throwing[0]; j++)
+			if (has_symbol(&space->modules.items[i], throwing[j]))
+				return "an exception could pass through a function of --alloc";
+	return NULL;
+}
+
+struct error *place_pools(struct session_space *space, const struct module *module,
+			  const struct allocator_family *family)
+{
+	if (space->engine == SESSION_ENGINE_BREAKPOINT)
+		return break_family(space, module, family, NULL);
+	const char *obstacle = obstacle_of(space);
+	_cleanup_error_ struct error *err = obstacle ? error_new(ERROR_UNSUPPORTED, "%s", obstacle)
+						     : plan_family(space, module, family);
+	if (!err || error_kind_of(err) == ERROR_NO_MEMORY)
+		return take_ptr(err);
+	struct error *failure =
+		space->plan_count ? place_plans_refused(space, error_message(err)) : NULL;
+	return failure ? failure : refuse_family(space, module, family, error_message(err));
 }
 
 static struct error *find_linker(const struct module *module, target_addr *entry_ret,
@@ -363,7 +426,7 @@ static struct error *list_family(struct session_space *space, const struct modul
 	for (size_t i = 0; i < family->function_count; i++) {
 		target_addr entry;
 		bool found = false;
-		error_free(find_entry(module, family->functions[i].name, &entry, &found));
+		error_free(find_function(module, &family->functions[i], &entry, &found));
 		struct error *err = found ? list_probe(space, &family->functions[i],
 						       module->image_id, "jump", NULL)
 					  : NULL;
@@ -409,7 +472,7 @@ bool place_is_done(const struct session_space *space, const struct module *modul
 	for (size_t i = 0; i < family->function_count; i++) {
 		target_addr entry;
 		bool found = false;
-		error_free(find_entry(module, family->functions[i].name, &entry, &found));
+		error_free(find_function(module, &family->functions[i], &entry, &found));
 		if (found && jumps_has(space->jumps, entry))
 			return true;
 	}

@@ -23,6 +23,13 @@ struct error *place_family(struct session_space *space, const struct module *mod
 			   const struct allocator_family *family);
 
 /*
+ * Probes the functions of a module that rules mean, likewise; where they cannot have jumps, no
+ * allocator of the space that has none yet gets any.
+ */
+struct error *place_pools(struct session_space *space, const struct module *module,
+			  const struct allocator_family *family);
+
+/*
  * Probes the dynamic linker's notification where the module has it: by a jump if one may be, so
  * that a program that is started never meets a breakpoint.
  */

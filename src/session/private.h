@@ -137,6 +137,9 @@ struct error *install_in_child(struct session_space *space);
 /* Any thread: makes the tracer thread look up from its wait. */
 void session_poke(struct session *session);
 
+/* Says which rules mean nothing in any module seen so far. */
+void session_warn_idle_rules(const struct session *session);
+
 struct error *session_init(struct session *session, const struct session_options *options);
 void session_deinit(struct session *session);
 #define _cleanup_session_ __attribute__((__cleanup__(session_deinit)))

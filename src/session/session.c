@@ -139,6 +139,8 @@ static struct error *begin_attach(struct tracing *tracing)
 			ERROR_UNSUPPORTED,
 			"no allocator function of process %d can be probed: --verbose says why",
 			session->root);
+	if (!err)
+		session_warn_idle_rules(session);
 	if (!err && session->options->started_fd >= 0 &&
 	    write(session->options->started_fd, "", 1) != 1)
 		err = error_system(errno, "cannot tell that tracing has begun");
@@ -240,7 +242,7 @@ static void thread_gone(void *context, struct target_thread *thread)
 struct error *session_init(struct session *session, const struct session_options *options)
 {
 	struct timespec now;
-	*session = (struct session){.options = options};
+	*session = (struct session){.options = options, .probes.pools.rules = options->rules};
 	clock_gettime(CLOCK_REALTIME, &now);
 	session->started_unix_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	taps_init(&session->taps);
@@ -326,10 +328,27 @@ static void warn_if_blind(const struct session *session, const char *program)
 	for (size_t i = 0; i < session->probes.count; i++)
 		if (strcmp(session->probes.items[i].kind, "none") != 0)
 			return;
+	if (session->probes.count) {
+		log_write(session->options->log, LOG_WARNING,
+			  "no allocator function of '%s' could be probed: %s", program,
+			  session->probes.items[0].reason);
+		return;
+	}
 	log_write(session->options->log, LOG_WARNING,
 		  "no allocator found in '%s': neither a loaded libc.so.6 nor a static one with "
-		  "symbols",
+		  "symbols: name its functions by --alloc",
 		  program);
+}
+
+void session_warn_idle_rules(const struct session *session)
+{
+	size_t index = 0;
+	const struct allocator_rule *rule;
+	while ((rule = pools_next_idle(&session->probes.pools, &index)))
+		log_write(session->options->log, LOG_WARNING,
+			  "rule '%s' means no function: it may have been inlined, or its name "
+			  "stripped: give its address in place of the name",
+			  rule->text);
 }
 
 struct error *session_run(const struct session_options *options, char *const argv[],
@@ -345,6 +364,8 @@ struct error *session_run(const struct session_options *options, char *const arg
 		return err;
 	if (!err)
 		warn_if_blind(&session, argv[0]);
+	if (!err)
+		session_warn_idle_rules(&session);
 	if (!err)
 		err = freeze_snapshot(&session, SNAPSHOT_RUN, argv, &ret->snapshot);
 	result_of(&session, ret);

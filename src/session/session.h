@@ -13,6 +13,7 @@
 
 #include <sys/types.h>
 
+#include "allocator/rule.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "session/progress.h"
@@ -28,6 +29,7 @@ struct session_options {
 	uint64_t duration_ns;  /* --for; 0: no limit */
 	const struct log *log; /* may be NULL */
 	const struct session_progress *progress; /* NULL: nobody looks */
+	const struct allocator_rules *rules;	 /* --alloc; NULL: none */
 	int started_fd; /* attach: one byte is written here when the probes are in; -1: none (tests)
 			 */
 };

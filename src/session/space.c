@@ -107,6 +107,7 @@ struct error *space_copy(const struct session_space *parent, struct target_space
 	if (err)
 		return err;
 	space->allocator_functions = parent->allocator_functions;
+	space->breakpoints_only = parent->breakpoints_only;
 	*ret = take_ptr(space);
 	return NULL;
 }
@@ -128,6 +129,7 @@ void space_probes_deinit(struct space_probes *probes)
 		free(probes->items[i].reason);
 	free(probes->items);
 	precedents_deinit(&probes->precedents);
+	pools_deinit(&probes->pools);
 	*probes = (struct space_probes){0};
 }
 
@@ -170,6 +172,63 @@ static struct error *read_modules(struct session_space *space, bool *changed_ret
 			       space, changed_ret);
 }
 
+/* Whether a module is the executable of the process. */
+static bool is_program(const struct module *module, const char *program)
+{
+	return program && strcmp(image_path(module->image), program) == 0;
+}
+
+/* What rules mean in each module; ret has room for as many families as there are modules. */
+static struct error *find_pools(struct session_space *space, const struct allocator_family **ret)
+{
+	_cleanup_free_ char *program = NULL;
+	struct error *err = proc_program(space->target->pid, &program);
+	if (error_catch(&err, ERROR_SYSTEM) || error_catch(&err, ERROR_GONE))
+		program = NULL;
+	for (size_t i = 0; !err && i < space->modules.count; i++) {
+		const struct module *module = &space->modules.items[i];
+		err = pools_family(&space->probe_list->pools, module, is_program(module, program),
+				   &ret[i]);
+	}
+	return err;
+}
+
+static bool has_allocator(const struct session_space *space)
+{
+	for (size_t i = 0; i < space->modules.count; i++)
+		if (place_family_of(space->modules.items[i].image))
+			return true;
+	return false;
+}
+
+/*
+ * A program that has just begun has not loaded what its functions call: with the allocator they are
+ * placed, so that both go one way. One without any has nothing to wait for.
+ */
+static bool is_loading(const struct session_space *space)
+{
+	enum { PROGRAM_AND_LINKER = 2 };
+	return space->modules.count <= PROGRAM_AND_LINKER &&
+	       image_interpreter(space->modules.items[0].image) && !has_allocator(space);
+}
+
+static struct error *probe_pools(struct session_space *space)
+{
+	size_t count = space->modules.count;
+	if (!space->probe_list->pools.rules || !count || is_loading(space))
+		return NULL;
+	_cleanup_free_ const struct allocator_family **families = calloc(count, sizeof *families);
+	if (!families)
+		return error_no_memory();
+	struct error *err = find_pools(space, families);
+	for (size_t i = 0; !err && i < count; i++) {
+		const struct module *module = &space->modules.items[i];
+		if (families[i] && !place_is_done(space, module, families[i]))
+			err = place_pools(space, module, families[i]);
+	}
+	return err;
+}
+
 static struct error *probe_modules(struct session_space *space)
 {
 	struct error *err = NULL;
@@ -181,6 +240,8 @@ static struct error *probe_modules(struct session_space *space)
 		if (family && !place_is_done(space, module, family))
 			err = place_family(space, module, family);
 	}
+	if (!err)
+		err = probe_pools(space);
 	for (size_t i = 0; !err && i < space->modules.count; i++)
 		err = place_linker(space, &space->modules.items[i]);
 	return err;
@@ -220,21 +281,38 @@ struct error *space_update(struct session_space *space, bool *changed_ret)
 	return probe_modules(space);
 }
 
+/* Whether rules mean anything in the modules. */
+static struct error *check_pools(struct session_space *space, bool *found_ret)
+{
+	size_t count = space->modules.count;
+	*found_ret = false;
+	if (!space->probe_list->pools.rules || !count)
+		return NULL;
+	_cleanup_free_ const struct allocator_family **families = calloc(count, sizeof *families);
+	if (!families)
+		return error_no_memory();
+	struct error *err = find_pools(space, families);
+	for (size_t i = 0; !err && i < count; i++)
+		*found_ret |= families[i] != NULL;
+	return err;
+}
+
 struct error *space_check(struct session_space *space)
 {
-	bool changed;
+	bool changed, found;
 	struct error *err = read_modules(space, &changed);
+	if (!err)
+		err = check_pools(space, &found);
 	if (err)
 		return err;
-	for (size_t i = 0; i < space->modules.count; i++)
-		if (place_family_of(space->modules.items[i].image)) {
-			/* Unread again, so that space_update finds everything new. */
-			modules_deinit(&space->modules);
-			return NULL;
-		}
+	if (found || has_allocator(space)) {
+		/* Unread again, so that space_update finds everything new. */
+		modules_deinit(&space->modules);
+		return NULL;
+	}
 	return error_new(
 		ERROR_NOT_FOUND,
 		"no allocator found in process %d: neither a loaded libc.so.6 nor a static one "
-		"with symbols",
+		"with symbols: name its functions by --alloc",
 		space->target->pid);
 }

@@ -10,6 +10,7 @@
 
 #include "probe/jump.h"
 #include "probe/probe.h"
+#include "session/pools.h"
 #include "session/session.h"
 #include "stack/modules.h"
 #include "stack/registry.h"
@@ -38,6 +39,7 @@ struct space_probes {
 	struct space_probe *items;
 	size_t count, capacity;
 	struct precedents precedents;
+	struct pools pools;
 	struct space_remote remote;
 };
 
@@ -59,6 +61,7 @@ struct session_space {
 	struct space_probes *probe_list; /* the session's */
 	const struct log *log;
 	size_t allocator_functions; /* probed in this space */
+	bool breakpoints_only;	    /* functions of rules have breakpoints: so has what they call */
 	bool examined; /* nothing is to be written: what would be done is only listed */
 };
 

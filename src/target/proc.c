@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -369,4 +370,17 @@ struct error *proc_open_mapped(pid_t pid, const struct proc_mapping *mapping, in
 	*fd_ret = fd;
 	fd = -1;
 	return NULL;
+}
+
+struct error *proc_program(pid_t pid, char **ret)
+{
+	char link[64], path[PATH_MAX];
+	snprintf(link, sizeof link, "/proc/%d/exe", pid);
+	ssize_t count = readlink(link, path, sizeof path);
+	if (count < 0)
+		return errno == ENOENT || errno == ESRCH
+			       ? error_new(ERROR_GONE, "%s: no such process", link)
+			       : error_system(errno, "cannot read %s", link);
+	*ret = strndup(path, (size_t)count);
+	return *ret ? NULL : error_no_memory();
 }

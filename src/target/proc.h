@@ -75,6 +75,9 @@ bool proc_auxiliary(pid_t pid, uint64_t type, uint64_t *ret);
  */
 struct error *proc_command(pid_t pid, char ***argv_ret, size_t *count_ret);
 
+/* The path of the executable, named as a mapping of it is; owned by the caller. ERROR_GONE. */
+struct error *proc_program(pid_t pid, char **ret);
+
 /*
  * Opens a file that a target names, below the target's own root, following only links inside it;
  * or, where the name leads elsewhere meanwhile, the mapped file itself (/proc/PID/map_files). Only
