@@ -129,6 +129,7 @@ void *rig_stub(struct rig *rig, const struct rig_function *function)
 	stub.stores_address = function->stores_address;
 	stub.size_argument = function->size_argument;
 	stub.count_argument = function->count_argument;
+	stub.size_constant = function->size_constant;
 	stub.pointer_argument = function->pointer_argument;
 	stub.result_argument = function->result_argument;
 	stub.module_start = (uint64_t)function->module_start;

@@ -35,6 +35,7 @@ struct rig_function {
 	uint8_t size_argument, count_argument, pointer_argument, result_argument;
 	void *function;
 	void *module_start, *module_end;
+	uint64_t size_constant;
 };
 
 /* A record as it was read; frames are the rig's until rig_forget. */

@@ -81,6 +81,10 @@ struct calls {
 	void *(*create_tail)(size_t size);
 	void *(*create_slow)(size_t size); /* not leaf */
 	void *(*create_many)(size_t count, size_t size);
+	void *(*create_node)(size_t any);
+	void *(*create_eights)(size_t count);
+	void *(*hide)(size_t size);
+	void *(*hide_tail)(size_t size);
 	int (*store)(void **result, size_t alignment, size_t size);
 	void (*release)(void *address);
 	void (*release_nested)(void *address);
@@ -101,6 +105,11 @@ static void set_up(struct calls *calls)
 		STUB(AGENT_CREATE, .size_argument = 1, .function = create_by_tail_call);
 	calls->create_many = STUB(AGENT_CREATE, .leaf = true, .count_argument = 1,
 				  .size_argument = 2, .function = fake_calloc);
+	calls->create_node = STUB(AGENT_CREATE, .size_constant = 48, .function = create_by_inner);
+	calls->create_eights =
+		STUB(AGENT_CREATE, .size_constant = 8, .size_argument = 1, .function = fake_create);
+	calls->hide = STUB(AGENT_HIDE, .function = create_by_inner);
+	calls->hide_tail = STUB(AGENT_HIDE, .function = create_by_tail_call);
 	calls->store = STUB(AGENT_CREATE, .leaf = true, .stores_address = true, .size_argument = 3,
 			    .result_argument = 1, .function = fake_store);
 	calls->release =
@@ -217,6 +226,36 @@ START_TEST(a_size_is_multiplied_by_its_count_and_saturates)
 	ck_assert_uint_eq(record(&calls, 0)->size_bytes, 1200);
 	ck_assert_uint_eq(record(&calls, 1)->size_bytes, UINT64_MAX);
 	ck_assert_uint_eq(record(&calls, 2)->size_bytes, UINT64_MAX);
+	tear_down(&calls);
+}
+END_TEST
+
+START_TEST(a_constant_is_a_factor_of_the_size)
+{
+	struct calls calls;
+	set_up(&calls);
+	next_result = block(4096);
+	calls.create_node(7);
+	calls.create_eights(7);
+	calls.create_eights(1ul << 61);
+	EXPECT(&calls, RING_CREATE, RING_CREATE, RING_CREATE);
+	ck_assert_uint_eq(record(&calls, 0)->size_bytes, 48);
+	ck_assert_uint_eq(record(&calls, 1)->size_bytes, 56);
+	ck_assert_uint_eq(record(&calls, 2)->size_bytes, UINT64_MAX);
+	tear_down(&calls);
+}
+END_TEST
+
+START_TEST(a_call_that_hides_others_is_not_seen_itself)
+{
+	struct calls calls;
+	set_up(&calls);
+	next_result = block(0x2000);
+	calls.hide(10);
+	calls.hide_tail(10);
+	EXPECT_NOTHING(&calls);
+	calls.create(1);
+	EXPECT(&calls, RING_CREATE);
 	tear_down(&calls);
 }
 END_TEST
@@ -454,6 +493,8 @@ static Suite *calls_suite(void)
 	tcase_add_test(tests, a_refused_creation_has_its_size_and_no_address);
 	tcase_add_test(tests, sizes_are_whole_up_to_the_largest);
 	tcase_add_test(tests, a_size_is_multiplied_by_its_count_and_saturates);
+	tcase_add_test(tests, a_constant_is_a_factor_of_the_size);
+	tcase_add_test(tests, a_call_that_hides_others_is_not_seen_itself);
 	tcase_add_test(tests, a_stored_address_is_read_where_the_call_succeeded);
 	tcase_add_test(tests, a_release_has_its_address_whatever_it_is);
 	tcase_add_test(tests, a_release_from_the_allocators_own_module_has_its_stack);

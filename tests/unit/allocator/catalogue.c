@@ -77,6 +77,8 @@ static void check_role(const struct allocator_family *family,
 	case ALLOCATOR_RESIZE:
 		complete = function->size_argument && function->pointer_argument && !stores;
 		break;
+	case ALLOCATOR_HIDE: /* is of rules alone */
+		break;
 	case ALLOCATOR_RELEASE:
 		complete = function->pointer_argument && !function->count_argument && !stores;
 		break;

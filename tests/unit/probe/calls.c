@@ -172,6 +172,53 @@ START_TEST(a_realloc_that_jumps_into_one_of_another_block_is_the_other)
 }
 END_TEST
 
+START_TEST(a_whole_call_that_jumps_into_malloc_is_counted_as_its_own)
+{
+	struct calls calls = {.count = 0};
+	check_silent(enter(&calls, &wrap_get_row, MAIN, ARGUMENTS(10)));
+	check_silent(enter(&calls, &malloc_row, MAIN, ARGUMENTS(40)));
+	check_only(leave(&calls, MAIN, BLOCK), EVENT_CREATE, BLOCK, 0, 30);
+	check_silent(leave(&calls, MAIN, BLOCK));
+	/* The same where malloc is seen at its exit alone. */
+	check_silent(enter(&calls, &wrap_get_row, MAIN, ARGUMENTS(UINT64_MAX)));
+	check_only(leave_sized(&calls, &malloc_row, MAIN, 40, BLOCK), EVENT_CREATE, BLOCK, 0,
+		   UINT64_MAX);
+}
+END_TEST
+
+START_TEST(a_whole_call_that_jumps_into_free_releases_once_and_has_ended)
+{
+	struct calls calls = {.count = 0};
+	check_only(enter(&calls, &wrap_put_row, MAIN, ARGUMENTS(BLOCK)), EVENT_RELEASE, BLOCK, 0,
+		   0);
+	check_silent(enter(&calls, &free_row, MAIN, ARGUMENTS(BLOCK)));
+	check_only(enter(&calls, &free_row, MAIN - 64, ARGUMENTS(OTHER)), EVENT_RELEASE, OTHER, 0,
+		   0);
+}
+END_TEST
+
+START_TEST(a_whole_call_that_was_left_gives_way_to_the_same_function)
+{
+	struct calls calls = {.count = 0};
+	check_silent(enter(&calls, &wrap_get_row, MAIN, ARGUMENTS(10)));
+	check_silent(enter(&calls, &wrap_get_row, MAIN, ARGUMENTS(20)));
+	check_only(leave(&calls, MAIN, BLOCK), EVENT_CREATE, BLOCK, 0, 60);
+}
+END_TEST
+
+START_TEST(what_a_hiding_call_calls_is_not_counted)
+{
+	struct calls calls = {.count = 0};
+	check_silent(enter(&calls, &refill_row, MAIN, ARGUMENTS(10)));
+	check_silent(enter(&calls, &malloc_row, MAIN - 64, ARGUMENTS(4096)));
+	check_silent(leave(&calls, MAIN - 64, BLOCK));
+	check_silent(enter(&calls, &free_row, MAIN - 64, ARGUMENTS(BLOCK)));
+	check_silent(leave(&calls, MAIN, BLOCK));
+	check_silent(enter(&calls, &malloc_row, MAIN - 64, ARGUMENTS(8)));
+	check_only(leave(&calls, MAIN - 64, BLOCK), EVENT_CREATE, BLOCK, 0, 8);
+}
+END_TEST
+
 START_TEST(a_stored_result_is_completed_from_its_slot)
 {
 	struct calls calls = {.count = 0};
@@ -506,6 +553,10 @@ static TCase *single_calls(void)
 	tcase_add_test(tests, a_memalign_that_jumps_into_malloc_creates_once);
 	tcase_add_test(tests, a_realloc_that_jumps_into_free_releases_once);
 	tcase_add_test(tests, a_realloc_that_jumps_into_one_of_another_block_is_the_other);
+	tcase_add_test(tests, a_whole_call_that_jumps_into_malloc_is_counted_as_its_own);
+	tcase_add_test(tests, a_whole_call_that_jumps_into_free_releases_once_and_has_ended);
+	tcase_add_test(tests, a_whole_call_that_was_left_gives_way_to_the_same_function);
+	tcase_add_test(tests, what_a_hiding_call_calls_is_not_counted);
 	tcase_add_test(tests, a_stored_result_is_completed_from_its_slot);
 	tcase_add_test(tests, a_refusal_is_returned_and_nothing_is_stored);
 	tcase_add_test(tests, a_stored_null_is_no_block);

@@ -37,6 +37,12 @@ static const struct allocator_function free_row = {"free", ALLOCATOR_RELEASE, .p
 static const struct allocator_function pool_put_row = {"pool_put", ALLOCATOR_RELEASE,
 						       .pointer_argument = 1};
 
+static const struct allocator_function wrap_get_row = {"wrap_get", .size_argument = 1,
+						       .size_constant = 3, .whole = true};
+static const struct allocator_function wrap_put_row = {"wrap_put", ALLOCATOR_RELEASE,
+						       .pointer_argument = 1, .whole = true};
+static const struct allocator_function refill_row = {"refill", ALLOCATOR_HIDE, .whole = true};
+
 struct arguments {
 	uint64_t items[3];
 };
