@@ -299,7 +299,7 @@ static const struct options_row rows[] = {
 	{0, "pin", NULL, NULL, TRACED, OPTIONS_TRACING,
 	 "target and tracer share one CPU (cheaper stops)", set_pin},
 	{0, "alloc", "RULE", "a rule", TRACED | OPTIONS_DOCTOR, OPTIONS_TRACING,
-	 "functions of the program's own pools, such as 'pool_get(size=arg2) -> ptr'; may be "
+	 "a function of the program's own pools, as 'pool_get(size=arg2) -> ptr'; may be "
 	 "repeated",
 	 set_alloc},
 	{0, "alloc-file", "FILE", "the name of a file", TRACED | OPTIONS_DOCTOR, OPTIONS_TRACING,
