@@ -18,7 +18,7 @@ CPPFLAGS = -D_GNU_SOURCE -DTRACEALLOC_VERSION='"$(VERSION)"' -DTRACEALLOC_CHECKS
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(if $(WERROR),-Werror) -fno-strict-aliasing -pthread $(CFLAGS) \
 	     $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 ALL_LDFLAGS = $(LDFLAGS) -pthread $(if $(SAN),-fsanitize=$(SAN))
-LIBS     = -ldw -lelf -llzma -lZydis -liberty -lzstd -ljansson
+LIBS     = -ldw -lelf -llzma -lZydis -liberty -lzstd -ljansson -lprotobuf-c -lz
 
 # The folders, lowest first, each with those it may be linked with (scripts/lint-layers holds the
 # include table).
@@ -62,6 +62,19 @@ $(foreach f,$(FOLDERS),$(eval $(call archive_rule,$(f))))
 $(O)/tracealloc: $(O)/obj/cli/main.o $(call archives,$(NEEDS_cli))
 	$(call say,LD,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(O)/obj/cli/main.o \
 		-Wl,--start-group $(call archives,$(NEEDS_cli)) -Wl,--end-group $(LIBS)
+
+# ---- what protoc-c makes of the description of pprof's format
+PPROF = $(O)/generated/pprof.pb-c
+$(PPROF).c $(PPROF).h &: src/report/pprof.proto
+	@mkdir -p $(@D)
+	$(call say,PROTOC,$<)protoc-c --proto_path=$(<D) --c_out=$(@D) $<
+
+$(PPROF).o: $(PPROF).c
+	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(O)/obj/report/pprof.o $(O)/obj/report/pprof_tables.o: ALL_CFLAGS += -I$(O)/generated
+$(O)/obj/report/pprof.o $(O)/obj/report/pprof_tables.o: $(PPROF).h
+$(O)/lib/report.a: $(PPROF).o
 
 # ---- agent: freestanding, whatever the rest is built with. Its flat image is a constant of lib/agent.a.
 # cache.c is a part of call.o: agent/cache_inline.h.

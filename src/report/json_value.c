@@ -64,10 +64,20 @@ static int write_piece(const char *bytes, size_t count, void *data)
 	return 0;
 }
 
-struct error *json_value_write(const json_t *value, struct buffer *out)
+static struct error *dump(const json_t *value, size_t flags, struct buffer *out)
 {
-	if (json_dump_callback(value, write_piece, out, JSON_INDENT(2) | JSON_ENSURE_ASCII))
+	if (json_dump_callback(value, write_piece, out, flags | JSON_ENSURE_ASCII))
 		return error_no_memory();
 	buffer_char(out, '\n');
 	return buffer_failed(out) ? error_no_memory() : NULL;
+}
+
+struct error *json_value_write(const json_t *value, struct buffer *out)
+{
+	return dump(value, JSON_INDENT(2), out);
+}
+
+struct error *json_value_write_compact(const json_t *value, struct buffer *out)
+{
+	return dump(value, JSON_COMPACT, out);
 }

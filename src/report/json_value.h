@@ -2,8 +2,8 @@
 /*
  * JSON values made so that nothing from a target can make them fail, and objects filled in order.
  *
- * Called by: json.c. Every function hands over a new reference; NULL (no memory) may be passed on
- * to the ones that put it somewhere, which then set *failed.
+ * Called by: the other files of this folder. Every function hands over a new reference; NULL (no
+ * memory) may be passed on to the ones that put it somewhere, which then set *failed.
  */
 #ifndef REPORT_JSON_VALUE_H
 #define REPORT_JSON_VALUE_H
@@ -34,5 +34,8 @@ void json_value_set_text(json_t *object, const char *key, const char *text, bool
 
 /* Writes value as ASCII without control characters, two spaces an indent, and a newline. */
 struct error *json_value_write(const json_t *value, struct buffer *out);
+
+/* The same without blanks, for what only programs read. */
+struct error *json_value_write_compact(const json_t *value, struct buffer *out);
 
 #endif

@@ -7,7 +7,12 @@ static const struct report_format formats[] = {
 	{"text", true, report_text, NULL},
 	{"json", true, report_json, NULL},
 	{"csv", true, report_csv, NULL},
+	{"pprof", false, NULL, report_pprof},
+	{"dhat", false, NULL, report_dhat},
+	{"massif", false, NULL, report_massif},
+	{"callgrind", false, NULL, report_callgrind},
 	{"folded", false, NULL, report_folded},
+	{"speedscope", false, NULL, report_speedscope},
 };
 
 const struct report_format *report_formats(size_t *count_ret)

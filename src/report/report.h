@@ -31,8 +31,8 @@ struct report_options {
 };
 
 /* The names of all formats, in the order of report_formats. */
-#define REPORT_FORMATS	      "text|json|csv|folded"
-#define REPORT_FORMATS_LISTED "text, json, csv, folded"
+#define REPORT_FORMATS	      "text|json|csv|pprof|dhat|massif|callgrind|folded|speedscope"
+#define REPORT_FORMATS_LISTED "text, json, csv, pprof, dhat, massif, callgrind, folded, speedscope"
 
 /* Exactly one of the two writers is there. */
 struct report_format {
@@ -89,5 +89,43 @@ struct error *report_csv(const struct snapshot *snapshot, const struct table *ta
  */
 struct error *report_folded(const struct selection *selection, const struct report_source *source,
 			    struct buffer *out);
+
+/*
+ * A gzipped profile.proto (pprof.proto has its fields): values for all quantities, of which the one
+ * that the query shows is the default. Figures above INT64_MAX are given as that. Errors: no
+ * memory.
+ */
+struct error *report_pprof(const struct selection *selection, const struct report_source *source,
+			   struct buffer *out);
+
+/*
+ * The JSON of valgrind's DHAT, version 2, with times in nanoseconds. Lifetimes are those of
+ * released blocks; the most a stack held is the larger of what it held at the peak and at the end.
+ * Errors: no memory.
+ */
+struct error *report_dhat(const struct selection *selection, const struct report_source *source,
+			  struct buffer *out);
+
+/*
+ * The output of valgrind's massif, with times in milliseconds: the timeline, with trees at its
+ * detailed moments, at the peak and at the end. Where the query filters, the last two alone.
+ * Errors: no memory.
+ */
+struct error *report_massif(const struct selection *selection, const struct report_source *source,
+			    struct buffer *out);
+
+/*
+ * The format of callgrind, with all quantities as events, of which those that the query shows come
+ * first: callgrind_costs.h says how calls are counted. Errors: no memory.
+ */
+struct error *report_callgrind(const struct selection *selection,
+			       const struct report_source *source, struct buffer *out);
+
+/*
+ * speedscope's own JSON: a profile for each quantity of which there is any; that of the query opens
+ * first. Errors: no memory.
+ */
+struct error *report_speedscope(const struct selection *selection,
+				const struct report_source *source, struct buffer *out);
 
 #endif

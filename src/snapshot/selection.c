@@ -35,25 +35,31 @@ static void join(struct selection *selection)
 		      compare_stacks);
 	for (size_t i = 0; i < selection->count; i++) {
 		struct selection_stack *last = kept ? &selection->stacks[kept - 1] : NULL;
+		size_t site = selection->stacks[i].site;
 		if (last && compare_stacks(last, &selection->stacks[i]) == 0)
 			sum_site(&last->counters, &selection->stacks[i].counters);
 		else
 			selection->stacks[kept++] = selection->stacks[i];
+		selection->stack_of_site[site] = kept - 1;
 	}
 	selection->count = kept;
 }
 
 static struct error *add(struct selection *selection, struct charge *charge, struct filter *filter,
-			 const struct snapshot_site *site)
+			 size_t index)
 {
+	const struct snapshot_site *site = &selection->snapshot->sites[index];
 	bool passes;
+	selection->stack_of_site[index] = SELECTION_NO_STACK;
 	size_t charged = charge_frame(charge, site);
 	struct error *err = filter_passes(filter, site, charged, &passes);
 	if (err || !passes)
 		return err;
 	struct selection_stack *stack = &selection->stacks[selection->count++];
-	*stack = (struct selection_stack){
-		.process = site->process, .truncated = site->truncated, .counters = site->counters};
+	*stack = (struct selection_stack){.site = index,
+					  .process = site->process,
+					  .truncated = site->truncated,
+					  .counters = site->counters};
 	if (charged != SIZE_MAX) {
 		stack->frames = &selection->snapshot->stacks[site->first_frame + charged];
 		stack->frame_count = site->frame_count - charged;
@@ -73,10 +79,11 @@ struct error *selection_make(const struct snapshot *snapshot, const struct query
 	if (err)
 		return err;
 	selection.stacks = calloc(snapshot->site_count + 1, sizeof *selection.stacks);
-	if (!selection.stacks)
+	selection.stack_of_site = calloc(snapshot->site_count + 1, sizeof *selection.stack_of_site);
+	if (!selection.stacks || !selection.stack_of_site)
 		return error_no_memory();
 	for (size_t i = 0; !err && i < snapshot->site_count; i++)
-		err = add(&selection, &charge, &filter, &snapshot->sites[i]);
+		err = add(&selection, &charge, &filter, i);
 	if (err)
 		return err;
 	join(&selection);
@@ -88,6 +95,7 @@ struct error *selection_make(const struct snapshot *snapshot, const struct query
 void selection_deinit(struct selection *selection)
 {
 	free(selection->stacks);
+	free(selection->stack_of_site);
 	*selection = (struct selection){0};
 }
 

@@ -18,10 +18,14 @@
 struct selection_stack {
 	const uint32_t *frames; /* indices into the snapshot's frames, innermost first */
 	size_t frame_count;
+	size_t site;	  /* one of those that have it, index into the snapshot's */
 	uint32_t process; /* as in snapshot_site */
 	bool truncated;	  /* more frames would follow */
 	struct site_counters counters;
 };
+
+/* Of a site that does not pass. */
+#define SELECTION_NO_STACK SIZE_MAX
 
 /*
  * Equation: the sums over stacks are those over the sites that pass. No two stacks have the same
@@ -33,6 +37,7 @@ struct selection {
 	const struct query *query;
 	struct selection_stack *stacks;
 	size_t count;
+	size_t *stack_of_site; /* of each site of the snapshot */
 };
 
 /* Snapshot and query must outlive the selection. Errors: no memory. */

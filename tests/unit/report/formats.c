@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The list of formats, and what each makes of two snapshots: an ordinary and a hostile one. */
+#include <unistd.h>
+
+#include "snapshot/merge.h"
 #include "unit/report/stacks.h"
+
+static const struct query_filter only_walk[] = {{true, FILTER_FUNCTION, "walk"}};
 
 static const struct {
 	const char *format;
@@ -11,6 +16,15 @@ static const struct {
 	{"folded", "folded-total.txt", {.show = QUERY_TOTAL}, false},
 	{"folded", "folded-temporary.txt", {.show = QUERY_TEMPORARY}, false},
 	{"folded", "folded-hostile.txt", {.show = QUERY_CURRENT}, true},
+	{"dhat", "dhat.json", {.show = QUERY_PEAK}, false},
+	{"dhat", "dhat-hostile.json", {.show = QUERY_PEAK}, true},
+	{"massif", "massif.txt", {.show = QUERY_PEAK}, false},
+	{"massif", "massif-filtered.txt", {.filters = only_walk, .filter_count = 1}, false},
+	{"massif", "massif-hostile.txt", {.show = QUERY_PEAK}, true},
+	{"callgrind", "callgrind.txt", {.show = QUERY_TOTAL}, false},
+	{"callgrind", "callgrind-hostile.txt", {.show = QUERY_PEAK}, true},
+	{"speedscope", "speedscope.json", {.show = QUERY_CURRENT}, false},
+	{"speedscope", "speedscope-hostile.json", {.show = QUERY_PEAK}, true},
 };
 
 START_TEST(a_format_of_stacks_is_as_agreed)
@@ -20,6 +34,54 @@ START_TEST(a_format_of_stacks_is_as_agreed)
 	stacks_render(stacks[_i].format, snapshot, stacks[_i].query, &out);
 	expect_golden(stacks[_i].golden, &out);
 	snapshot_destroy(snapshot);
+}
+END_TEST
+
+/* The bytes are packed, so that it is their meaning by our own description that is compared. */
+static void decode(const struct buffer *packed, struct buffer *ret)
+{
+	char path[] = "/tmp/tracealloc-pprof-XXXXXX", command[256];
+	_cleanup_close_ int fd = mkstemp(path);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, packed->bytes, packed->count), (ssize_t)packed->count);
+	snprintf(command, sizeof command,
+		 "zcat <%s | protoc --decode=pprof.Profile -Isrc/report pprof.proto", path);
+	FILE *pipe = popen(command, "r");
+	ck_assert_ptr_nonnull(pipe);
+	sample_read(pipe, ret);
+	ck_assert_int_eq(pclose(pipe), 0);
+	unlink(path);
+}
+
+static void expect_profile(const char *golden, struct snapshot *snapshot, struct query query)
+{
+	_cleanup_buffer_ struct buffer packed = {0}, text = {0};
+	stacks_render("pprof", snapshot, query, &packed);
+	decode(&packed, &text);
+	expect_golden(golden, &text);
+	snapshot_destroy(snapshot);
+}
+
+START_TEST(a_pprof_profile_is_as_agreed)
+{
+	expect_profile("pprof.txt", stacks_snapshot(), (struct query){.show = QUERY_PEAK});
+	expect_profile("pprof-hostile.txt", stacks_hostile(), (struct query){.show = QUERY_COUNT});
+}
+END_TEST
+
+START_TEST(samples_of_several_sessions_say_whose_they_are)
+{
+	struct snapshot *one = stacks_snapshot(), *merged;
+	const struct snapshot *parts[] = {one, one};
+	ck_assert_ptr_null(merge_snapshots(parts, 2, &merged));
+	_cleanup_buffer_ struct buffer packed = {0}, text = {0};
+	stacks_render("pprof", merged, (struct query){.show = QUERY_TOTAL}, &packed);
+	decode(&packed, &text);
+	ck_assert_ptr_nonnull(strstr(buffer_text(&text), "\"parser (pid 4242)\""));
+	ck_assert_ptr_nonnull(strstr(buffer_text(&text), "  label {\n"));
+	ck_assert_ptr_nonnull(strstr(buffer_text(&text), "\"2 snapshots\""));
+	snapshot_destroy(one);
+	snapshot_destroy(merged);
 }
 END_TEST
 
@@ -87,8 +149,10 @@ START_TEST(a_snapshot_of_nothing_can_have_every_format)
 	ck_assert_ptr_null(snapshot_create(&snapshot));
 	for (size_t i = 0; i < count; i++) {
 		_cleanup_buffer_ struct buffer out = {0};
-		if (formats[i].write_stacks)
-			stacks_render(formats[i].name, snapshot, (struct query){0}, &out);
+		if (!formats[i].write_stacks)
+			continue;
+		stacks_render(formats[i].name, snapshot, (struct query){0}, &out);
+		ck_assert(out.count > 0 || strcmp(formats[i].name, "folded") == 0);
 	}
 	snapshot_destroy(snapshot);
 }
@@ -133,6 +197,8 @@ int main(void)
 	TCase *cases = tcase_create("formats");
 	tcase_add_loop_test(cases, a_format_of_stacks_is_as_agreed, 0,
 			    sizeof stacks / sizeof *stacks);
+	tcase_add_test(cases, a_pprof_profile_is_as_agreed);
+	tcase_add_test(cases, samples_of_several_sessions_say_whose_they_are);
 	tcase_add_loop_test(cases, a_csv_table_is_as_agreed, 0, sizeof tables / sizeof *tables);
 	tcase_add_test(cases, a_csv_comparison_has_both_figures_and_their_difference);
 	tcase_add_test(cases, the_names_of_formats_are_those_of_the_list);

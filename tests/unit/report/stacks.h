@@ -22,6 +22,25 @@ static inline void stacks_site(struct snapshot *snapshot, const struct snapshot_
 	sample_site(snapshot, frames[count - 1], counters);
 }
 
+/* Two moments: one that is known whole, one of which two sites are known. */
+static inline void stacks_details(struct snapshot *snapshot)
+{
+	const struct snapshot_detail_site sites[] = {
+		{.site = 0, .bytes = 2000, .blocks = 2},
+		{.site = 1, .bytes = 640, .blocks = 10},
+		{.site = 6, .bytes = 10, .blocks = 1},
+	};
+	const struct snapshot_detail_point points[] = {
+		{.time_ns = 600000000, .current_bytes = 2000, .current_blocks = 2},
+		{.time_ns = 3000000000, .current_bytes = 1000, .current_blocks = 20},
+	};
+	ck_assert_ptr_null(snapshot_add_detail_site(snapshot, &sites[0]));
+	ck_assert_ptr_null(snapshot_add_detail_point(snapshot, &points[0]));
+	ck_assert_ptr_null(snapshot_add_detail_site(snapshot, &sites[1]));
+	ck_assert_ptr_null(snapshot_add_detail_site(snapshot, &sites[2]));
+	ck_assert_ptr_null(snapshot_add_detail_point(snapshot, &points[1]));
+}
+
 /*
  * Two modules; a function that calls itself through another one; an inlined one; allocator frames
  * that are passed by; two sites of one stack; a stack without any frame.
@@ -75,6 +94,7 @@ static inline struct snapshot *stacks_snapshot(void)
 	ck_assert_ptr_null(snapshot_add_site(snapshot, &unknown));
 	snapshot->totals.current_bytes += 5, snapshot->totals.total_bytes += 5;
 	snapshot->totals.current_blocks++, snapshot->totals.total_blocks++;
+	stacks_details(snapshot);
 	ck_assert_ptr_null(snapshot_check(snapshot));
 	return snapshot;
 }

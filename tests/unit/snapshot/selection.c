@@ -72,6 +72,38 @@ START_TEST(no_stack_is_there_twice_and_innermost_frames_are_rows_of_the_table)
 }
 END_TEST
 
+START_TEST(every_site_that_passes_names_its_stack)
+{
+	struct snapshot *snapshot = sample_random(11, SITES);
+	struct selection selection;
+	size_t passed = 0, kept_out = 0;
+	ck_assert_ptr_null(selection_make(snapshot, &questions[2], &selection));
+	for (size_t i = 0; i < snapshot->site_count; i++) {
+		const struct snapshot_site *site = &snapshot->sites[i];
+		size_t at = selection.stack_of_site[i];
+		if (at == SELECTION_NO_STACK) {
+			kept_out++;
+			continue;
+		}
+		struct selection_stack *stack = &selection.stacks[at];
+		ck_assert_uint_lt(at, selection.count);
+		ck_assert_uint_eq(stack->process, site->process);
+		for (size_t k = 1; k <= stack->frame_count; k++)
+			ck_assert_uint_eq(
+				stack->frames[stack->frame_count - k],
+				snapshot->stacks[site->first_frame + site->frame_count - k]);
+		stack->counters.total_bytes -= site->counters.total_bytes;
+		passed++;
+	}
+	ck_assert_uint_gt(passed, 0);
+	ck_assert_uint_gt(kept_out, 0);
+	for (size_t i = 0; i < selection.count; i++)
+		ck_assert_uint_eq(selection.stacks[i].counters.total_bytes, 0);
+	selection_deinit(&selection);
+	snapshot_destroy(snapshot);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("selection");
@@ -79,6 +111,7 @@ int main(void)
 	tcase_add_loop_test(cases, a_selection_has_the_sums_of_the_table, 0,
 			    sizeof questions / sizeof *questions);
 	tcase_add_test(cases, no_stack_is_there_twice_and_innermost_frames_are_rows_of_the_table);
+	tcase_add_test(cases, every_site_that_passes_names_its_stack);
 	suite_add_tcase(suite, cases);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
