@@ -137,9 +137,11 @@ static struct error *read_interpreter(struct image *image)
 	return read_string(image, header.p_vaddr, &image->interpreter);
 }
 
-static struct error *read_soname(struct image *image)
+/* The entries of the dynamic section up to its end, none where there is none. */
+static struct error *read_dynamic(const struct image *image, Elf64_Dyn **ret, size_t *count_ret)
 {
 	GElf_Phdr header;
+	*count_ret = 0;
 	if (!find_header(image, PT_DYNAMIC, &header))
 		return NULL;
 	size_t bytes = header.p_filesz < DYNAMIC_MAX_BYTES ? header.p_filesz : DYNAMIC_MAX_BYTES;
@@ -149,22 +151,48 @@ static struct error *read_soname(struct image *image)
 		return error_no_memory();
 	struct error *err =
 		image_read(image, (image_addr){header.p_vaddr}, entries, count * sizeof *entries);
-	if (err) {
-		if (error_catch(&err, ERROR_FAULT))
-			return NULL;
+	if (error_catch(&err, ERROR_FAULT) || err)
 		return err;
-	}
-	uint64_t strings = 0, name = 0;
-	bool named = false;
-	for (size_t i = 0; i < count && entries[i].d_tag != DT_NULL; i++) {
+	while (*count_ret < count && entries[*count_ret].d_tag != DT_NULL)
+		(*count_ret)++;
+	*ret = take_ptr(entries);
+	return NULL;
+}
+
+static uint64_t string_table(const Elf64_Dyn *entries, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
 		if (entries[i].d_tag == DT_STRTAB)
-			strings = entries[i].d_un.d_ptr;
-		if (entries[i].d_tag == DT_SONAME) {
-			name = entries[i].d_un.d_val;
-			named = true;
-		}
+			return entries[i].d_un.d_ptr;
+	return 0;
+}
+
+static struct error *read_soname(struct image *image)
+{
+	_cleanup_free_ Elf64_Dyn *entries = NULL;
+	size_t count;
+	struct error *err = read_dynamic(image, &entries, &count);
+	uint64_t strings = string_table(entries, count);
+	for (size_t i = count; !err && i-- > 0;)
+		if (entries[i].d_tag == DT_SONAME)
+			return read_string(image, strings + entries[i].d_un.d_val, &image->soname);
+	return err;
+}
+
+bool image_needs(const struct image *image, const char *prefix)
+{
+	_cleanup_free_ Elf64_Dyn *entries = NULL;
+	size_t count;
+	_cleanup_error_ struct error *err = read_dynamic(image, &entries, &count);
+	uint64_t strings = string_table(entries, count);
+	for (size_t i = 0; !err && i < count; i++) {
+		_cleanup_free_ char *name = NULL;
+		if (entries[i].d_tag == DT_NEEDED)
+			err = read_string(image, strings + entries[i].d_un.d_val, &name);
+		if (name && strncmp(name, prefix, strlen(prefix)) == 0)
+			return true;
 	}
-	return named ? read_string(image, strings + name, &image->soname) : NULL;
+	return false;
 }
 
 static void read_build_id(struct image *image)

@@ -60,6 +60,8 @@ void image_close(struct image *image);
 const char *image_path(const struct image *image);
 /* DT_SONAME, NULL if none. */
 const char *image_soname(const struct image *image);
+/* Whether it asks for a library (DT_NEEDED) whose name begins with prefix. */
+bool image_needs(const struct image *image, const char *prefix);
 /* PT_INTERP of an executable, NULL if none (static, or a library). */
 const char *image_interpreter(const struct image *image);
 /* The GNU build-id; *count_ret 0 if none. */

@@ -321,6 +321,25 @@ static void forget_calls(struct session *session, struct target_thread *thread, 
 	*state = (struct session_thread){0};
 }
 
+/* Nothing is written to a program with a sanitizer: it goes on by itself; of `run`, with an error.
+ */
+static struct error *refuse_sanitized(struct session *session, const struct target_event *event,
+				      bool *refused_ret)
+{
+	const char *name;
+	struct error *err = space_sanitizer(session->registry, event->process->pid, &name);
+	*refused_ret = !err && name;
+	if (error_catch(&err, ERROR_GONE) || err || !name)
+		return err;
+	if (event->process->pid == session->root && !session->begun_ns)
+		return session_sanitized(event->process->pid, name);
+	_cleanup_error_ struct error *reason = session_sanitized(event->process->pid, name);
+	log_write(session->options->log, LOG_WARNING, "%s; it is not traced",
+		  error_message(reason));
+	target_abandon(&session->target, event->thread);
+	return NULL;
+}
+
 static struct error *on_exec(struct session *session, const struct target_event *event)
 {
 	struct error *err = NULL;
@@ -332,8 +351,12 @@ static struct error *on_exec(struct session *session, const struct target_event 
 		return NULL;
 	}
 	struct session_space *space;
+	bool refused = false;
 	if (!err)
-		err = loop_new_space(session, event->process->space, &space);
+		err = refuse_sanitized(session, event, &refused);
+	if (err || refused)
+		return err;
+	err = loop_new_space(session, event->process->space, &space);
 	if (!err)
 		err = loop_note_process(session, event->process);
 	if (!err)

@@ -137,6 +137,9 @@ struct error *install_in_child(struct session_space *space);
 /* Any thread: makes the tracer thread look up from its wait. */
 void session_poke(struct session *session);
 
+/* Why a process that runs with a sanitizer is not traced. */
+struct error *session_sanitized(pid_t pid, const char *name);
+
 /* Says which rules mean nothing in any module seen so far. */
 void session_warn_idle_rules(const struct session *session);
 

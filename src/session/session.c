@@ -114,8 +114,13 @@ static struct error *begin_attach(struct tracing *tracing)
 	struct target_process *process =
 		map_get(&session->target.processes, (uint64_t)session->root);
 	struct session_space *space;
+	const char *sanitizer = NULL;
 	size_t leftovers = 0;
 	err = loop_new_space(session, process->space, &space);
+	if (!err)
+		err = space_sanitizer(session->registry, session->root, &sanitizer);
+	if (!err && sanitizer)
+		err = session_sanitized(session->root, sanitizer);
 	if (!err)
 		err = space_check(space);
 	if (!err)
@@ -338,6 +343,14 @@ static void warn_if_blind(const struct session *session, const char *program)
 		  "no allocator found in '%s': neither a loaded libc.so.6 nor a static one with "
 		  "symbols: name its functions by --alloc",
 		  program);
+}
+
+struct error *session_sanitized(pid_t pid, const char *name)
+{
+	return error_new(ERROR_UNSUPPORTED,
+			 "process %d runs with %s, which has an allocator of its own and bears no "
+			 "tracer: build it without -fsanitize",
+			 pid, name);
 }
 
 void session_warn_idle_rules(const struct session *session)

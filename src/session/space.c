@@ -281,6 +281,44 @@ struct error *space_update(struct session_space *space, bool *changed_ret)
 	return probe_modules(space);
 }
 
+static const char *sanitizer_of(struct image *image)
+{
+	static const struct {
+		const char *library, *symbol, *name;
+	} kinds[] = {
+		{"libasan.so.", "__asan_init", "AddressSanitizer"},
+		{"libhwasan.so.", "__hwasan_init", "HWAddressSanitizer"},
+		{"libtsan.so.", "__tsan_init", "ThreadSanitizer"},
+		{"liblsan.so.", "__lsan_init", "LeakSanitizer"},
+		{"libclang_rt.", "__msan_init", "MemorySanitizer"},
+	};
+	const char *soname = image_soname(image);
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		struct image_symbol symbol;
+		if (soname ? strncmp(soname, kinds[i].library, strlen(kinds[i].library)) == 0
+			   : image_needs(image, kinds[i].library))
+			return kinds[i].name;
+		if (soname)
+			continue;
+		_cleanup_error_ struct error *err =
+			image_symbol_find(image, kinds[i].symbol, &symbol);
+		if (!err)
+			return kinds[i].name;
+	}
+	return NULL;
+}
+
+struct error *space_sanitizer(struct registry *registry, pid_t pid, const char **ret)
+{
+	_cleanup_modules_ struct modules modules = {0};
+	bool changed;
+	*ret = NULL;
+	struct error *err = modules_refresh(&modules, registry, pid, NULL, NULL, &changed);
+	for (size_t i = 0; !err && !*ret && i < modules.count; i++)
+		*ret = sanitizer_of(modules.items[i].image);
+	return err;
+}
+
 /* Whether rules mean anything in the modules. */
 static struct error *check_pools(struct session_space *space, bool *found_ret)
 {

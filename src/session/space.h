@@ -83,6 +83,13 @@ void space_destroy(struct session_space *space);
  */
 struct error *space_update(struct session_space *space, bool *changed_ret);
 
+/*
+ * The sanitizer that a process runs with, NULL if none ("AddressSanitizer"). Such a runtime puts an
+ * allocator of its own in the place of all others, claims large parts of the address space, and
+ * looks for leaks by ptrace.
+ */
+struct error *space_sanitizer(struct registry *registry, pid_t pid, const char **ret);
+
 /* Notes, for the spaces to come, where in its modules the code was that a borrowed thread ran. */
 void space_note_remote(const struct session_space *space);
 
