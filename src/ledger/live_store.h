@@ -48,6 +48,8 @@ static inline uint32_t live_store_take(struct live_store *store)
 	if (id == LIVE_STORE_NONE)
 		return store->used++;
 	store->free = (uint32_t)store->blocks[id].where;
+	/* What was given back long ago, all of a large structure perhaps, is in no cache. */
+	__builtin_prefetch(&store->blocks[store->free == LIVE_STORE_NONE ? id : store->free], 1);
 	return id;
 }
 
