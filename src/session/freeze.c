@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "session/pace.h"
+#include "session/positions.h"
 #include "session/private.h"
 
 struct freeze {
@@ -20,6 +21,7 @@ struct freeze {
 	uint32_t tree;		/* index of the root among the snapshot's processes */
 	uint64_t *blind_sites;	/* by image id - 1: sites with a frame there that has no line */
 	uint32_t *last_site;	/* by image id - 1: the last such site, + 1 */
+	struct positions known;
 	struct pace pace;
 };
 
@@ -57,7 +59,9 @@ static struct error *add_position(struct freeze *freeze, const struct image_posi
 	return err ? err : snapshot_add_frame(freeze->snapshot, &frame);
 }
 
-static struct error *add_frame(struct freeze *freeze, const struct frame *frame, uint32_t site)
+/* Looks a frame's positions up; *run_ret: where they were added. */
+static struct error *look_up(struct freeze *freeze, const struct frame *frame,
+			     struct positions_run *run_ret)
 {
 	static const struct image_position unknown = {0};
 	struct image *image = registry_image(freeze->session->registry, frame->image);
@@ -77,11 +81,24 @@ static struct error *add_frame(struct freeze *freeze, const struct frame *frame,
 		count = 1;
 	}
 	const char *module = image ? image_path(image) : NULL;
-	if (image && !positions[0].line)
-		note_blind(freeze, frame->image, site);
+	*run_ret = (struct positions_run){freeze->snapshot->stack_count, count};
 	err = NULL;
 	for (size_t i = 0; !err && i < count; i++)
 		err = add_position(freeze, &positions[i], module, frame->address);
+	if (!err)
+		positions_note(&freeze->known, frame, *run_ret);
+	return err;
+}
+
+static struct error *add_frame(struct freeze *freeze, const struct frame *frame, uint32_t site)
+{
+	struct snapshot *snapshot = freeze->snapshot;
+	struct positions_run run = positions_find(&freeze->known, frame);
+	struct error *err = run.count ? snapshot_repeat_frames(snapshot, run.first, run.count)
+				      : look_up(freeze, frame, &run);
+	if (!err && run.count && frame->image.v &&
+	    !snapshot->frames[snapshot->stacks[run.first]].line)
+		note_blind(freeze, frame->image, site);
 	return err;
 }
 
@@ -393,6 +410,7 @@ struct error *freeze_snapshot(struct session *session, enum snapshot_origin orig
 		err = fill(&freeze, origin, command);
 	if (!err && TRACEALLOC_CHECKS >= 2)
 		err = snapshot_check(freeze.snapshot);
+	positions_deinit(&freeze.known);
 	if (err) {
 		snapshot_destroy(freeze.snapshot);
 		return err;

@@ -80,6 +80,17 @@ struct error *snapshot_add_frame(struct snapshot *snapshot, const struct snapsho
 		      sizeof index);
 }
 
+struct error *snapshot_repeat_frames(struct snapshot *snapshot, size_t first, size_t count)
+{
+	struct error *err = NULL;
+	for (size_t i = first; !err && i < first + count; i++) {
+		uint32_t index = snapshot->stacks[i];
+		err = append(&snapshot->stacks, &snapshot->stack_count, &snapshot->stack_capacity,
+			     &index, sizeof index);
+	}
+	return err;
+}
+
 struct error *snapshot_add_site(struct snapshot *snapshot, const struct snapshot_site *site)
 {
 	struct snapshot_site added = *site;

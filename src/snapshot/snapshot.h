@@ -183,6 +183,9 @@ const char *snapshot_string(struct snapshot *snapshot, const char *string, struc
 /* Appends a frame to the stack of the site that comes next, innermost first. */
 struct error *snapshot_add_frame(struct snapshot *snapshot, const struct snapshot_frame *frame);
 
+/* The same for frames that stand at `first` and after it in snapshot.stacks already. */
+struct error *snapshot_repeat_frames(struct snapshot *snapshot, size_t first, size_t count);
+
 /*
  * Appends a site. Its stack is what snapshot_add_frame was given since the last site: first_frame
  * and frame_count of what is given are not looked at.
