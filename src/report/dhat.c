@@ -9,6 +9,7 @@
 #include "report/names.h"
 #include "report/report.h"
 #include "report/texts.h"
+#include "snapshot/sum.h"
 
 /* Times are in nanoseconds; the reader speaks of rates for a million units. */
 #define TIME_UNIT	  "ns"
@@ -17,47 +18,88 @@
 /* Mean lifetimes up to this many units are marked as short. */
 enum { SHORT_LIFETIME = 1000 };
 
+/* A row of the profile: what all stacks that read alike have done, of which stack is one. */
+struct point {
+	const struct selection_stack *stack;
+	struct site_counters counters;
+};
+
 struct dhat {
 	const struct selection *selection;
 	struct texts frames;
-	json_t **
-		numbers; /* of each frame of the snapshot, its number in the table; NULL: not yet */
+	struct texts stacks;   /* each as the numbers of its frames */
+	struct point *points;  /* of each of these */
+	size_t *frame_numbers; /* of each frame of the snapshot, + 1; 0: not yet */
 	bool failed;
 };
 
 static void dhat_deinit(struct dhat *dhat)
 {
-	size_t count = dhat->numbers ? dhat->selection->snapshot->frame_count : 0;
-	for (size_t i = 0; i < count; i++)
-		json_decref(dhat->numbers[i]);
-	free(dhat->numbers);
 	texts_deinit(&dhat->frames);
+	texts_deinit(&dhat->stacks);
+	free(dhat->points);
+	free(dhat->frame_numbers);
 }
 
-/* "0x4AA1: parse (src/parse.c:414)". */
-static json_t *number_of(struct dhat *dhat, uint32_t index)
+/* "0x4AA1: parse (src/parse.c:414)"; frame: NULL for that of an unknown stack. */
+static size_t number_text(struct dhat *dhat, const struct snapshot_frame *frame)
 {
-	const struct snapshot_frame *frame = &dhat->selection->snapshot->frames[index];
-	if (!dhat->numbers[index]) {
-		_cleanup_buffer_ struct buffer text = {0};
-		buffer_printf(&text, "0x%" PRIX64 ": ", frame->offset);
-		names_frame(&text, frame);
-		size_t number = texts_add(&dhat->frames, buffer_text(&text));
-		dhat->failed |= buffer_failed(&text) || dhat->frames.failed;
-		dhat->numbers[index] = json_value_number(number);
+	static const struct snapshot_frame unknown = {0};
+	_cleanup_buffer_ struct buffer text = {0};
+	frame = frame ? frame : &unknown;
+	buffer_printf(&text, "0x%" PRIX64 ": ", frame->offset);
+	names_frame(&text, frame);
+	dhat->failed |= buffer_failed(&text);
+	return texts_add(&dhat->frames, buffer_text(&text));
+}
+
+static size_t number_of(struct dhat *dhat, uint32_t index)
+{
+	size_t *number = &dhat->frame_numbers[index];
+	if (!*number)
+		*number = number_text(dhat, &dhat->selection->snapshot->frames[index]) + 1;
+	return *number - 1;
+}
+
+/* The reader refuses a file in which two rows have the same frames. */
+static void add_stack(struct dhat *dhat, const struct selection_stack *stack)
+{
+	_cleanup_buffer_ struct buffer key = {0};
+	for (size_t i = 0; i < stack->frame_count; i++)
+		buffer_printf(&key, "%zu ", number_of(dhat, stack->frames[i]));
+	if (!stack->frame_count)
+		buffer_printf(&key, "%zu ", number_text(dhat, NULL));
+	size_t point = texts_add(&dhat->stacks, buffer_text(&key));
+	dhat->failed |= buffer_failed(&key) || dhat->frames.failed || dhat->stacks.failed;
+	dhat->points[point].stack = stack;
+	sum_site(&dhat->points[point].counters, &stack->counters);
+}
+
+static struct error *add_stacks(struct dhat *dhat)
+{
+	const struct selection *selection = dhat->selection;
+	dhat->frame_numbers =
+		calloc(selection->snapshot->frame_count + 1, sizeof *dhat->frame_numbers);
+	dhat->points = calloc(selection->count + 1, sizeof *dhat->points);
+	if (!dhat->frame_numbers || !dhat->points)
+		return error_no_memory();
+	texts_add(&dhat->frames, "[root]");
+	for (size_t i = 0; i < selection->count; i++) {
+		const struct site_counters *c = &selection->stacks[i].counters;
+		if (c->total_blocks || c->peak_blocks)
+			add_stack(dhat, &selection->stacks[i]);
 	}
-	return json_incref(dhat->numbers[index]);
+	return dhat->failed ? error_no_memory() : NULL;
 }
 
 static json_t *stack_array(struct dhat *dhat, const struct selection_stack *stack)
 {
 	json_t *array = json_array();
 	for (size_t i = 0; i < stack->frame_count; i++)
-		json_value_append(array, number_of(dhat, stack->frames[i]), &dhat->failed);
-	if (!stack->frame_count)
-		json_value_append(array,
-				  json_value_number(texts_add(&dhat->frames, "0x0: <unknown>")),
+		json_value_append(array, json_value_number(number_of(dhat, stack->frames[i])),
 				  &dhat->failed);
+	if (!stack->frame_count)
+		json_value_append(array, json_value_number(number_text(dhat, NULL)), &dhat->failed);
 	return array;
 }
 
@@ -67,9 +109,9 @@ static uint64_t larger(uint64_t a, uint64_t b)
 }
 
 /* tb: total, tl: lifetime, mb: most, gb: at the peak, eb: at the end; with k the blocks. */
-static json_t *point_object(struct dhat *dhat, const struct selection_stack *stack)
+static json_t *point_object(struct dhat *dhat, const struct point *point)
 {
-	const struct site_counters *c = &stack->counters;
+	const struct site_counters *c = &point->counters;
 	uint64_t end_bytes, end_blocks;
 	json_t *object = json_object();
 	bool *failed = &dhat->failed;
@@ -83,18 +125,15 @@ static json_t *point_object(struct dhat *dhat, const struct selection_stack *sta
 	json_value_set_number(object, "gbk", c->peak_blocks, failed);
 	json_value_set_number(object, "eb", end_bytes, failed);
 	json_value_set_number(object, "ebk", end_blocks, failed);
-	json_value_set(object, "fs", stack_array(dhat, stack), failed);
+	json_value_set(object, "fs", stack_array(dhat, point->stack), failed);
 	return object;
 }
 
 static json_t *point_array(struct dhat *dhat)
 {
 	json_t *array = json_array();
-	for (size_t i = 0; i < dhat->selection->count; i++) {
-		const struct selection_stack *stack = &dhat->selection->stacks[i];
-		if (stack->counters.total_blocks || stack->counters.peak_blocks)
-			json_value_append(array, point_object(dhat, stack), &dhat->failed);
-	}
+	for (size_t i = 0; i < dhat->stacks.count; i++)
+		json_value_append(array, point_object(dhat, &dhat->points[i]), &dhat->failed);
 	return array;
 }
 
@@ -137,14 +176,12 @@ struct error *report_dhat(const struct selection *selection, const struct report
 {
 	(void)source;
 	__attribute__((__cleanup__(dhat_deinit))) struct dhat dhat = {.selection = selection};
-	dhat.numbers = calloc(selection->snapshot->frame_count + 1, sizeof *dhat.numbers);
-	if (!dhat.numbers)
-		return error_no_memory();
-	texts_add(&dhat.frames, "[root]");
+	struct error *err = add_stacks(&dhat);
+	if (err)
+		return err;
 	json_t *profile = profile_object(&dhat);
-	struct error *err = dhat.failed || dhat.frames.failed
-				    ? error_no_memory()
-				    : json_value_write_compact(profile, out);
+	err = dhat.failed || dhat.frames.failed ? error_no_memory()
+						: json_value_write_compact(profile, out);
 	json_decref(profile);
 	return err;
 }

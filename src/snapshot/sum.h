@@ -2,7 +2,7 @@
 /*
  * Sums that stop at UINT64_MAX instead of wrapping, and the sum of two sites.
  *
- * Called by: the other files of this folder.
+ * Called by: the other files of this folder, and report.
  */
 #ifndef SNAPSHOT_SUM_H
 #define SNAPSHOT_SUM_H

@@ -177,6 +177,59 @@ START_TEST(folded_stacks_sum_up_to_the_total)
 }
 END_TEST
 
+START_TEST(each_block_is_inclusive_once_where_functions_call_themselves)
+{
+	/* main and what it calls, the sites of closed.so and of nothing apart. */
+	expect_output("callgrind_annotate --inclusive=yes --show=totB --show-percs=no "
+		      "--threshold=100 --auto=no tests/golden/callgrind.txt | "
+		      "sed -nE 's/^ *([0-9,]+)  (.*)$/\\1 \\2/p'",
+		      "20,857 PROGRAM TOTALS\n"
+		      "20,857 ???:[root] [???]\n"
+		      "20,851 /s/main.c:main [/bin/prog]\n"
+		      "17,620 /s/walk.c:walk [/bin/prog]\n"
+		      "10,420 /s/fill.h:fill [/bin/prog]\n"
+		      "10,420 /s/walk.c:step [/bin/prog]\n"
+		      "5 ???:<unknown> [???]\n"
+		      "1 ???:closed.so+0xabc [/opt/closed.so]\n");
+}
+END_TEST
+
+START_TEST(readers_take_hostile_names)
+{
+	expect_output("callgrind_annotate --auto=no --threshold=100 --show=peakB --show-percs=no "
+		      "tests/golden/callgrind-hostile.txt 2>&1 | grep -c '^ *17  \\|WARNING'",
+		      "2\n");
+	expect_output("ms_print --threshold=0 tests/golden/massif-hostile.txt 2>&1 | "
+		      "grep -c '^->100.00% (17B) .*:2)$'",
+		      "2\n");
+	expect_output("jq -r '[.pps[].gb] | add' tests/golden/dhat-hostile.json", "17\n");
+	expect_output("jq -r '.profiles[.activeProfileIndex].weights | add' "
+		      "tests/golden/speedscope-hostile.json",
+		      "17\n");
+}
+END_TEST
+
+START_TEST(rows_of_dhat_that_read_alike_are_one)
+{
+	struct snapshot *one = stacks_snapshot(), *merged;
+	const struct snapshot *parts[] = {one, one};
+	ck_assert_ptr_null(merge_snapshots(parts, 2, &merged));
+	_cleanup_buffer_ struct buffer once = {0}, twice = {0};
+	stacks_render("dhat", one, (struct query){0}, &once);
+	stacks_render("dhat", merged, (struct query){0}, &twice);
+	size_t rows = 0, merged_rows = 0;
+	for (const char *s = buffer_text(&once); (s = strstr(s, "\"tb\":")); s++)
+		rows++;
+	for (const char *s = buffer_text(&twice); (s = strstr(s, "\"tb\":")); s++)
+		merged_rows++;
+	ck_assert_uint_eq(rows, 6);
+	ck_assert_uint_eq(merged_rows, 6);
+	ck_assert_ptr_nonnull(strstr(buffer_text(&twice), "\"tb\":12840"));
+	snapshot_destroy(one);
+	snapshot_destroy(merged);
+}
+END_TEST
+
 START_TEST(a_csv_reader_takes_hostile_names_as_one_cell)
 {
 	expect_output("python3 -c '\n"
@@ -204,6 +257,9 @@ int main(void)
 	tcase_add_test(cases, the_names_of_formats_are_those_of_the_list);
 	tcase_add_test(cases, a_snapshot_of_nothing_can_have_every_format);
 	tcase_add_test(cases, folded_stacks_sum_up_to_the_total);
+	tcase_add_test(cases, each_block_is_inclusive_once_where_functions_call_themselves);
+	tcase_add_test(cases, readers_take_hostile_names);
+	tcase_add_test(cases, rows_of_dhat_that_read_alike_are_one);
 	tcase_add_test(cases, a_csv_reader_takes_hostile_names_as_one_cell);
 	suite_add_tcase(suite, cases);
 	SRunner *runner = srunner_create(suite);
