@@ -119,9 +119,9 @@ place_unusual(struct ledger *ledger, struct space *space, struct live_block bloc
 }
 
 /* Puts the block of a creation where its address says; what stood there was released unseen. */
-static inline struct error *place_block(struct ledger *ledger, struct space *space,
-					const struct ledger_thread *thread,
-					const struct event *event)
+static inline __attribute__((always_inline)) struct error *
+place_block(struct ledger *ledger, struct space *space, const struct ledger_thread *thread,
+	    const struct event *event)
 {
 	struct live_block block = {
 		.address = event->address.v,
@@ -154,8 +154,8 @@ static struct error *on_failed(struct ledger *ledger, const struct event *event)
 	return NULL;
 }
 
-static inline struct error *on_create(struct ledger *ledger, struct space *space,
-				      const struct event *event)
+static inline __attribute__((always_inline)) struct error *
+on_create(struct ledger *ledger, struct space *space, const struct event *event)
 {
 	struct ledger_thread *thread = threads_recent(&space->threads, event->thread);
 	struct error *err = thread ? NULL : threads_get(&space->threads, event->thread, &thread);

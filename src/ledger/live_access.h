@@ -39,7 +39,8 @@ static inline struct error *live_access_prepare(struct live_table *table)
 }
 
 /* Puts a usual block that does not stand yet; false: it is none, and nothing was changed. */
-static inline bool live_access_add(struct live_table *table, const struct live_block *block)
+static inline __attribute__((always_inline)) bool live_access_add(struct live_table *table,
+								  const struct live_block *block)
 {
 	uint64_t hash = live_table_hash(table->seed, block->address);
 	struct live_home home = live_array_home(table, hash);
@@ -68,8 +69,8 @@ static inline struct error *live_access_put(struct live_table *table,
 	return live_table_put_unusual(table, &copy, old_ret, stood_ret);
 }
 
-static inline bool live_access_take(struct live_table *table, uint64_t address,
-				    struct live_block *ret)
+static inline __attribute__((always_inline)) bool
+live_access_take(struct live_table *table, uint64_t address, struct live_block *ret)
 {
 	if (!table->buckets)
 		return false;
