@@ -22,8 +22,11 @@ enum {
 	GUARD_BYTES = 1 << 20,	  /* between us and our neighbours, for those that grow */
 	REACH_BYTES = 0x70000000, /* of a 32-bit displacement, less a module's own size */
 	NO_EXEC_SEAL = 8,	  /* MFD_NOEXEC_SEAL, memfd_create(2) */
+	STACK_BYTES = 1 << 30,	  /* left to a stack that grows down */
 	FSGSBASE = 2,		  /* HWCAP2_FSGSBASE: rdfsbase may be used */
 };
+
+#define USER_END UINT64_C(0x7ffffffff000)
 
 static uint64_t private_bytes(void)
 {
@@ -142,6 +145,30 @@ static target_addr find_room(const struct proc_maps *maps, target_addr near, uin
 		end = maps->items[i].end;
 	}
 	return best;
+}
+
+/*
+ * The nearest room above `near`, for where threads' stacks fill all that is below. Neither a heap
+ * that grows up to it nor a stack that grows down to it may meet it.
+ */
+static target_addr find_room_above(const struct proc_maps *maps, target_addr near,
+				   uint64_t count_bytes)
+{
+	for (size_t i = 0; i < maps->count; i++) {
+		const struct proc_mapping *below = &maps->items[i];
+		bool last = i + 1 == maps->count;
+		uint64_t end = last ? USER_END : below[1].start;
+		uint64_t guard = !last && strcmp(below[1].path, "[stack]") == 0 ? STACK_BYTES
+										: 16 * PAGE_BYTES;
+		uint64_t room = below->end + 16 * PAGE_BYTES;
+		if (below->end <= near.v || strcmp(below->path, "[heap]") == 0)
+			continue;
+		if (room + count_bytes - near.v > REACH_BYTES)
+			break;
+		if (end > room && end - room >= count_bytes + guard)
+			return (target_addr){room};
+	}
+	return (target_addr){0};
 }
 
 static struct error *check_result(int64_t result, const char *what)
@@ -276,6 +303,8 @@ static struct error *map_code(const struct target_space *space, struct remote *r
 	if (err)
 		return err;
 	target_addr room = find_room(&maps, near, AGENT_CODE_BYTES + private_bytes());
+	if (!room.v)
+		room = find_room_above(&maps, near, AGENT_CODE_BYTES + private_bytes());
 	if (!room.v)
 		return error_new(ERROR_UNSUPPORTED, "no room for the agent within reach");
 	err = map_remotely(remote, target_addr_add(room, AGENT_CODE_BYTES), private_bytes(),

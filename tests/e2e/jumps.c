@@ -265,6 +265,29 @@ static void expect_end(const struct scratch *scratch, struct process *attach, st
 	tracealloc_report(scratch, ret);
 }
 
+START_TEST(a_crowded_address_space_has_room_for_the_agent)
+{
+	_cleanup_free_ char *program = suite_target("crowded");
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process target = {0}, attach = {0};
+	_cleanup_report_ struct report report = {0};
+
+	scratch_make(&scratch);
+	process_start(&scratch, "crowded", ARGV(program), &target);
+	process_wait_output(&target, "ready");
+	tracealloc_start_attach(&scratch, ARGV("--engine", "jump", "--show", "total"), target.pid,
+				&attach);
+	jumps_until_recording(&attach, target.pid, 0);
+	process_close_input(&target);
+	ck_assert_int_eq(process_wait(&target), 0);
+	ck_assert_int_eq(process_wait(&attach), 0);
+	tracealloc_report(&scratch, &report);
+	const json_t *process = json_array_get(json_object_get(report.root, "processes"), 0);
+	ck_assert_str_eq(report_string(process, "engine"), "jump");
+	ck_assert_int_eq(report_at(&report, "brief.h", 0).total_blocks, 1000);
+}
+END_TEST
+
 START_TEST(a_stopped_process_stays_stopped_and_is_left_clean)
 {
 	_cleanup_scratch_ struct scratch scratch = {0};
@@ -367,6 +390,7 @@ int main(void)
 			    2 * FORK_MODES);
 	tcase_add_test(life_case, stacks_through_modules_that_come_and_go_are_complete);
 	tcase_add_test(life_case, short_lived_threads_are_all_counted);
+	tcase_add_test(attach_case, a_crowded_address_space_has_room_for_the_agent);
 	tcase_add_test(attach_case, a_stopped_process_stays_stopped_and_is_left_clean);
 	tcase_add_test(attach_case, a_stopped_process_is_counted_once_it_goes_on);
 	tcase_add_test(attach_case, attaches_in_a_row_count_each_its_own);
