@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "report/callgrind_costs.h"
 #include "report/names.h"
 #include "report/report.h"
@@ -27,20 +29,45 @@ static const struct {
 };
 enum { EVENTS = sizeof events / sizeof *events };
 
-/* What has been given a number so far, of modules, files and functions. */
+/* The three names of a function, in the order in which callgrind_costs.h has them. */
+enum { NAME_MODULE, NAME_FILE, NAME_FUNCTION, NAMES };
+
 struct callgrind {
 	const struct callgrind_costs *costs;
-	struct texts modules, files, names;
-	size_t order[EVENTS]; /* what the query shows comes first: readers sort by it */
-	bool failed;
+	struct texts names[NAMES]; /* numbered each for itself */
+	bool *written[NAMES];	   /* of each of these, whether the reader knows its number */
+	size_t (*numbers)[NAMES];  /* of each function, those of its names */
+	size_t order[EVENTS];	   /* what the query shows comes first: readers sort by it */
 	struct buffer *out;
 };
 
 static void callgrind_deinit(struct callgrind *callgrind)
 {
-	texts_deinit(&callgrind->modules);
-	texts_deinit(&callgrind->files);
-	texts_deinit(&callgrind->names);
+	for (size_t i = 0; i < NAMES; i++) {
+		texts_deinit(&callgrind->names[i]);
+		free(callgrind->written[i]);
+	}
+	free(callgrind->numbers);
+}
+
+static struct error *number_names(struct callgrind *callgrind)
+{
+	const struct texts *functions = &callgrind->costs->functions;
+	bool failed = false;
+	callgrind->numbers = calloc(functions->count, sizeof *callgrind->numbers);
+	for (size_t i = 0; callgrind->numbers && i < functions->count; i++) {
+		_cleanup_free_ char *copy = strdup(texts_get(functions, i));
+		char *rest = copy;
+		for (size_t k = 0; copy && k < NAMES; k++)
+			callgrind->numbers[i][k] =
+				texts_add(&callgrind->names[k], strsep(&rest, "\n"));
+		failed |= !copy;
+	}
+	for (size_t k = 0; k < NAMES; k++) {
+		callgrind->written[k] = calloc(callgrind->names[k].count + 1, sizeof(bool));
+		failed |= callgrind->names[k].failed || !callgrind->written[k];
+	}
+	return failed || !callgrind->numbers ? error_no_memory() : NULL;
 }
 
 static void set_order(struct callgrind *callgrind, enum query_show show)
@@ -83,34 +110,24 @@ static void write_header(struct callgrind *callgrind, const struct snapshot *sna
 }
 
 /* "fn=(3) name", the name only when it is new. */
-static void write_name(struct callgrind *callgrind, const char *key, struct texts *texts,
-		       const char *text, size_t length)
+static void write_names(struct callgrind *callgrind, size_t function, const char *const keys[NAMES])
 {
-	_cleanup_buffer_ struct buffer name = {0};
-	buffer_append(&name, text, length);
-	size_t known = texts->count, number = texts_add(texts, buffer_text(&name));
-	callgrind->failed |= buffer_failed(&name) || texts->failed;
-	buffer_printf(callgrind->out, "%s=(%zu)", key, number + 1);
-	if (number >= known)
-		buffer_printf(callgrind->out, " %s", buffer_text(&name));
-	buffer_char(callgrind->out, '\n');
-}
-
-/* Module, file and name of a function, each under its key. */
-static void write_function(struct callgrind *callgrind, size_t function, const char *const keys[3])
-{
-	const char *module = texts_get(&callgrind->costs->functions, function);
-	const char *file = strchr(module, '\n') + 1, *name = strchr(file, '\n') + 1;
-	write_name(callgrind, keys[0], &callgrind->modules, module, (size_t)(file - module) - 1);
-	write_name(callgrind, keys[1], &callgrind->files, file, (size_t)(name - file) - 1);
-	write_name(callgrind, keys[2], &callgrind->names, name, strlen(name));
+	for (size_t k = 0; k < NAMES; k++) {
+		size_t number = callgrind->numbers[function][k];
+		buffer_printf(callgrind->out, "%s=(%zu)", keys[k], number + 1);
+		if (!callgrind->written[k][number])
+			buffer_printf(callgrind->out, " %s",
+				      texts_get(&callgrind->names[k], number));
+		callgrind->written[k][number] = true;
+		buffer_char(callgrind->out, '\n');
+	}
 }
 
 static void write_cost(struct callgrind *callgrind, const struct callgrind_cost *cost)
 {
 	static const char *const keys[] = {"cob", "cfi", "cfn"};
 	if (cost->callee != CALLGRIND_OWN) {
-		write_function(callgrind, cost->callee - 1, keys);
+		write_names(callgrind, cost->callee - 1, keys);
 		buffer_printf(callgrind->out, "calls=%" PRIu64 " 0\n", cost->counters.total_blocks);
 	}
 	buffer_printf(callgrind->out, "%u", cost->line);
@@ -124,7 +141,7 @@ static void write_costs(struct callgrind *callgrind)
 	for (size_t i = 0; i < costs->count; i++) {
 		if (!i || costs->items[i].function != costs->items[i - 1].function) {
 			buffer_char(callgrind->out, '\n');
-			write_function(callgrind, costs->items[i].function, keys);
+			write_names(callgrind, costs->items[i].function, keys);
 		}
 		write_cost(callgrind, &costs->items[i]);
 	}
@@ -138,6 +155,8 @@ struct error *report_callgrind(const struct selection *selection,
 	__attribute__((__cleanup__(callgrind_deinit))) struct callgrind callgrind = {
 		.costs = &costs, .out = out};
 	struct error *err = callgrind_costs_make(selection, &costs);
+	if (!err)
+		err = number_names(&callgrind);
 	if (err)
 		return err;
 	const struct site_counters sums = selection_sums(selection);
@@ -146,5 +165,5 @@ struct error *report_callgrind(const struct selection *selection,
 	write_costs(&callgrind);
 	buffer_string(out, "\ntotals:");
 	write_values(&callgrind, &sums);
-	return callgrind.failed || buffer_failed(out) ? error_no_memory() : NULL;
+	return buffer_failed(out) ? error_no_memory() : NULL;
 }

@@ -12,6 +12,9 @@
 /* Costs that are kept before equal ones are joined for the first time. */
 enum { JOIN_AT = 1 << 16 };
 
+/* The function that calls outermost ones. */
+enum { ROOT = 0 };
+
 /* What is known while stacks are gone through. */
 struct collection {
 	struct callgrind_costs *costs;
@@ -101,7 +104,6 @@ static struct error *find_function(struct collection *collection, uint32_t frame
 	return NULL;
 }
 
-/* With callee CALLGRIND_OWN: the cost of the function itself. */
 static struct error *add_cost(struct collection *collection, struct callgrind_cost cost)
 {
 	struct callgrind_costs *costs = collection->costs;
@@ -115,35 +117,28 @@ static struct error *add_cost(struct collection *collection, struct callgrind_co
 	return NULL;
 }
 
-/* A call of the function by the one that caller holds, where it is the stack's first. */
-static struct error *add_call(struct collection *collection, struct callgrind_cost caller,
-			      size_t function, size_t stack)
-{
-	size_t *seen_in = &collection->seen_in[function];
-	if (*seen_in == stack + 1)
-		return NULL;
-	*seen_in = stack + 1;
-	caller.callee = function + 1;
-	return add_cost(collection, caller);
-}
-
 static struct error *add_stack(struct collection *collection, size_t index)
 {
 	const struct snapshot *snapshot = collection->costs->selection->snapshot;
 	const struct selection_stack *stack = &collection->costs->selection->stacks[index];
-	struct callgrind_cost cost = {.counters = stack->counters};
-	size_t left = stack->frame_count ? stack->frame_count : 1;
+	struct callgrind_cost cost = {.callee = CALLGRIND_OWN, .counters = stack->counters};
+	size_t count = stack->frame_count ? stack->frame_count : 1;
 	struct error *err = NULL;
-	while (!err && left-- > 0) {
-		uint32_t frame = stack->frame_count ? stack->frames[left] : UINT32_MAX;
-		size_t function;
-		err = find_function(collection, frame, &function);
+	for (size_t i = 0; !err && i < count; i++) {
+		uint32_t frame = stack->frame_count ? stack->frames[i] : UINT32_MAX;
+		err = find_function(collection, frame, &cost.function);
 		if (err)
 			return err;
-		err = add_call(collection, cost, function, index);
-		cost.function = function;
+		size_t *seen_in = &collection->seen_in[cost.function];
+		if (*seen_in == index + 1)
+			continue;
+		*seen_in = index + 1;
 		cost.line = frame == UINT32_MAX ? 0 : snapshot->frames[frame].line;
+		err = add_cost(collection, cost);
+		cost.callee = cost.function + 1;
 	}
+	cost.function = ROOT;
+	cost.line = 0;
 	return err ? err : add_cost(collection, cost);
 }
 

@@ -5,14 +5,14 @@
  *
  * A block is charged to the line of the innermost frame of its stack as that function's own cost,
  * and to the line of every other frame as the cost of a call. Of the frames of one function on one
- * stack (recursion) only the outermost counts as called, and outermost functions are called by one
- * that stands for whoever called them: so the calls of a function add up to what was allocated
- * beneath it, each block once.
+ * stack (recursion) only the innermost counts, the others are passed by; and outermost functions
+ * are called by one that stands for whoever called them. So what a function is called for, and what
+ * it spends itself and in calls, are the same: what was allocated beneath it, each block once.
  *
  * Owns: functions and costs. Called by: callgrind.c.
  *
  * Equations: the sum over own costs is the sum over the stacks, and so is that over calls made by
- * function 0.
+ * function 0; for every other function the sum over all of its costs is that over calls of it.
  */
 #ifndef REPORT_CALLGRIND_COSTS_H
 #define REPORT_CALLGRIND_COSTS_H

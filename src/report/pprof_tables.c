@@ -13,6 +13,8 @@ void pprof_tables_init(struct pprof_tables *tables, const struct snapshot *snaps
 		       Pprof__Profile *profile)
 {
 	*tables = (struct pprof_tables){.snapshot = snapshot, .profile = profile};
+	tables->location_of = calloc(snapshot->frame_count + 1, sizeof *tables->location_of);
+	tables->failed = !tables->location_of;
 	pprof_tables_text(tables, "");
 }
 
@@ -22,6 +24,7 @@ void pprof_tables_deinit(struct pprof_tables *tables)
 	texts_deinit(&tables->functions);
 	texts_deinit(&tables->mappings);
 	texts_deinit(&tables->locations);
+	free(tables->location_of);
 }
 
 static size_t number(struct pprof_tables *tables, struct texts *texts, const char *text)
@@ -168,7 +171,7 @@ static void add_location(struct pprof_tables *tables, uint64_t id, const uint32_
 		add_line(tables, location, &capacity, NULL);
 }
 
-uint64_t pprof_tables_location(struct pprof_tables *tables, const uint32_t *frames, size_t count)
+static uint64_t find_location(struct pprof_tables *tables, const uint32_t *frames, size_t count)
 {
 	_cleanup_buffer_ struct buffer key = {0};
 	for (size_t i = 0; i < count; i++)
@@ -178,6 +181,16 @@ uint64_t pprof_tables_location(struct pprof_tables *tables, const uint32_t *fram
 	if (id > tables->profile->n_location && !tables->failed)
 		add_location(tables, id, frames, count);
 	return id;
+}
+
+uint64_t pprof_tables_location(struct pprof_tables *tables, const uint32_t *frames, size_t count)
+{
+	if (count != 1 || tables->failed)
+		return find_location(tables, frames, count);
+	uint64_t *location = &tables->location_of[frames[0]];
+	if (!*location)
+		*location = find_location(tables, frames, count);
+	return *location;
 }
 
 void pprof_tables_finish(struct pprof_tables *tables)

@@ -25,6 +25,8 @@ struct pprof_tables {
 	struct texts functions;	 /* each by what tells it from others */
 	struct texts mappings;
 	struct texts locations;
+	uint64_t
+		*location_of; /* by frame of the snapshot, of locations of that alone; 0: not yet */
 	size_t function_capacity, mapping_capacity, location_capacity;
 	bool failed;
 };
