@@ -10,6 +10,10 @@
 /* Points of the timeline that are kept, beside those with details; massif has as many itself. */
 enum { POINTS_MAX = 100 };
 
+/* What callers need to have rows of their own; massif itself has 1 %. */
+#define THRESHOLD_PERCENT	     0.1
+#define THRESHOLD_ON_THE_WAY_PERCENT 1.0
+
 /* In the order in which those of one time stand. */
 enum moment_kind { MOMENT_PLAIN, MOMENT_DETAIL, MOMENT_PEAK, MOMENT_END };
 
@@ -150,11 +154,14 @@ static struct error *write_moment(struct massif *massif, size_t i, enum query_sh
 		      moment->bytes, trees[moment->kind]);
 	if (moment->kind == MOMENT_PLAIN)
 		return NULL;
-	if (moment->kind == MOMENT_DETAIL)
+	bool on_the_way = moment->kind == MOMENT_DETAIL;
+	if (on_the_way)
 		fill_bytes_of_detail(massif, moment->detail);
 	else
 		fill_bytes(massif, moment->kind == MOMENT_PEAK ? QUERY_PEAK : at_end);
-	return massif_tree_write(&massif->tree, massif->bytes, moment->bytes, massif->out);
+	return massif_tree_write(&massif->tree, massif->bytes, moment->bytes,
+				 on_the_way ? THRESHOLD_ON_THE_WAY_PERCENT : THRESHOLD_PERCENT,
+				 massif->out);
 }
 
 static void write_header(struct buffer *out, const struct snapshot *snapshot)

@@ -12,9 +12,6 @@
 /* Callers further out are not told apart: a tree is written by recursion. */
 enum { DEPTH_MAX = 200 };
 
-/* Rows below total / this are added up. */
-enum { THRESHOLD_DIVISOR = 1000 };
-
 /* A row to be: the branches from..end, which agree in their places up to its depth. */
 struct row {
 	uint64_t bytes;
@@ -31,7 +28,8 @@ struct rows {
 struct writing {
 	const struct massif_tree *tree;
 	const uint64_t *bytes;
-	uint64_t total_bytes;
+	double threshold_percent;
+	double threshold_bytes;
 	struct buffer *out;
 };
 
@@ -147,7 +145,7 @@ static int compare_rows(const void *left, const void *right)
 
 static bool is_small(const struct writing *writing, uint64_t bytes, size_t depth)
 {
-	return depth > 0 && bytes < writing->total_bytes / THRESHOLD_DIVISOR;
+	return depth > 0 && (double)bytes < writing->threshold_bytes;
 }
 
 /* The rows of the branches from..end by their place at this depth, biggest first. */
@@ -195,7 +193,7 @@ static void write_rest(const struct writing *writing, const struct rows *rows, s
 	buffer_printf(writing->out,
 		      "n0: %" PRIu64 " in %zu place%s, %sbelow massif's threshold (%.2f%%)\n",
 		      rows->rest_bytes, rows->rest_count, one ? "" : "s", one ? "" : "all ",
-		      100.0 / THRESHOLD_DIVISOR);
+		      writing->threshold_percent);
 }
 
 /* The row itself and those of its callers, whose places stand at depth + 1. */
@@ -217,10 +215,14 @@ static struct error *write_row(const struct writing *writing, const struct row *
 }
 
 struct error *massif_tree_write(const struct massif_tree *tree, const uint64_t *bytes,
-				uint64_t total_bytes, struct buffer *out)
+				uint64_t total_bytes, double threshold_percent, struct buffer *out)
 {
-	const struct writing writing = {
-		.tree = tree, .bytes = bytes, .total_bytes = total_bytes, .out = out};
+	const struct writing writing = {.tree = tree,
+					.bytes = bytes,
+					.threshold_percent = threshold_percent,
+					.threshold_bytes =
+						(double)total_bytes * threshold_percent / 100,
+					.out = out};
 	uint64_t known_bytes = 0;
 	struct rows rows = {0};
 	struct error *err = make_rows(&writing, 0, tree->selection->count, 0, &rows);

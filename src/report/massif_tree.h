@@ -37,10 +37,11 @@ void massif_tree_deinit(struct massif_tree *tree);
 /*
  * Appends the tree of what the stacks held, bytes[i] for stack i, under a root of total_bytes; what
  * they do not add up to becomes a row of its own. Every charged line has a row; further out, rows
- * of less than a thousandth of the whole are added up. Errors: no memory.
+ * of less than threshold_percent of the whole are added up, and callers beyond 200 are left out.
+ * Errors: no memory.
  */
 struct error *massif_tree_write(const struct massif_tree *tree, const uint64_t *bytes,
-				uint64_t total_bytes, struct buffer *out);
+				uint64_t total_bytes, double threshold_percent, struct buffer *out);
 
 #define _cleanup_massif_tree_ __attribute__((__cleanup__(massif_tree_deinit)))
 
