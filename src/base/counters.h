@@ -10,8 +10,8 @@
 
 #include <stdint.h>
 
-/* Class c holds sizes with bit width c: 0, 1, 2-3, 4-7, ... */
-enum { COUNTERS_SIZE_CLASSES = 65 };
+#include "base/size_class.h"
+#include "base/time_class.h"
 
 /*
  * Equations, for bytes and for blocks:
@@ -33,6 +33,22 @@ struct site_counters {
 	uint64_t temporary_blocks; /* released before their thread's next creation */
 	uint64_t lifetime_ns;	   /* sum over released blocks */
 	uint64_t failed_calls;
+	uint64_t waste_bytes; /* usable beyond what was asked for, of the blocks at the peak: set
+				 where a snapshot is asked for it, else 0 */
+};
+
+struct class_counters {
+	uint64_t bytes;
+	uint64_t blocks;
+};
+
+/*
+ * Equations: the sums over sizes are total_bytes and total_blocks of the session, those over
+ * lifetimes released_bytes and released_blocks.
+ */
+struct histogram_counters {
+	struct class_counters sizes[SIZE_POWER_COUNT];	       /* of all blocks, by power */
+	struct class_counters lifetimes[LIFETIME_CLASS_COUNT]; /* of released blocks */
 };
 
 /* The same equations hold over the sums of all sites. */

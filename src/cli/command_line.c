@@ -240,11 +240,18 @@ static struct error *parse_diff(struct options *options, struct arguments *argum
 	return NULL;
 }
 
+static bool has_age(const struct query *query)
+{
+	for (size_t i = 0; i < query->filter_count; i++)
+		if (query->filters[i].kind == FILTER_AGE)
+			return true;
+	return false;
+}
+
 /* Questions that have no answer. */
 static struct error *check_query(const struct query *query)
 {
-	if (query->cumulative &&
-	    (query->group_by == QUERY_TRACEBACK || query->group_by == QUERY_PROCESS))
+	if (query->cumulative && !query_is_by_frame(query))
 		return error_new(ERROR_USAGE,
 				 "--cumulative is for rows of single frames: give --group-by "
 				 "line|file|function|module");
@@ -254,6 +261,24 @@ static struct error *check_query(const struct query *query)
 	if (query->all_frames && !query->filter_count)
 		return error_new(ERROR_USAGE,
 				 "--all-frames says what --filter and --exclude look at: give one");
+	if (query->histogram == QUERY_LIFETIME_HISTOGRAM && query->filter_count)
+		return error_new(ERROR_USAGE, "--histogram lifetime is of the whole session: give "
+					      "no --filter and no --exclude");
+	if (query->histogram && has_age(query))
+		return error_new(ERROR_USAGE, "--histogram does not go with age=: ages are of live "
+					      "blocks alone");
+	return NULL;
+}
+
+/* What the session must keep so that its own report answers. */
+static struct error *keep_what_is_asked(struct options *options)
+{
+	const struct query *query = &options->query;
+	if (has_age(query) && query->show != QUERY_CURRENT && query->show != QUERY_LEAKED)
+		return error_new(ERROR_USAGE, "age= is of blocks that live: give --show current or "
+					      "--show leaked");
+	options->session.keep |=
+		query_needs(query) & (unsigned)(KEPT_SIZES | KEPT_THREADS | KEPT_WASTE);
 	return NULL;
 }
 
@@ -276,8 +301,13 @@ static const char *table_option(const struct query *query)
 		return "--top";
 	if (query->min_bytes)
 		return "--min-size";
+	if (query->histogram)
+		return "--histogram";
+	if (has_age(query))
+		return "--filter age=";
 	return query->cumulative	       ? "--cumulative"
 	       : query->show == QUERY_LIFETIME ? "--show lifetime"
+	       : query->show == QUERY_WASTE    ? "--show waste"
 					       : NULL;
 }
 
@@ -378,6 +408,8 @@ struct error *command_line_parse(struct options *options, int argc, char **argv)
 		err = parse_diff(options, &arguments);
 	if (!err && !ended(options))
 		err = check_query(&options->query);
+	if (!err && !ended(options) && command & (OPTIONS_RUN | OPTIONS_ATTACH))
+		err = keep_what_is_asked(options);
 	if (!err && !ended(options))
 		err = check_format(options);
 	return err || ended(options) ? err : check_paths(options);

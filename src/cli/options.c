@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "cli/filters.h"
 #include "cli/parse.h"
 #include "cli/rules.h"
 
@@ -68,6 +69,25 @@ static struct error *set_pin(struct options *options, const struct options_row *
 	return NULL;
 }
 
+/* A comma-separated list of words, each once or more often. */
+static struct error *set_keep(struct options *options, const struct options_row *row,
+			      const char *value)
+{
+	static const unsigned flags[] = {KEPT_SIZES, KEPT_THREADS, KEPT_WASTE};
+	for (const char *word = value;;) {
+		char one[16] = "";
+		size_t length = strcspn(word, ","), choice = 0;
+		if (length < sizeof one)
+			memcpy(one, word, length);
+		if (!parse_choice(one, "size|thread|waste", &choice))
+			return bad_value(row, value);
+		options->session.keep |= flags[choice];
+		if (!word[length])
+			return NULL;
+		word += length + 1;
+	}
+}
+
 static struct error *set_alloc(struct options *options, const struct options_row *row,
 			       const char *value)
 {
@@ -115,6 +135,16 @@ static struct error *set_show(struct options *options, const struct options_row 
 	return NULL;
 }
 
+static struct error *set_histogram(struct options *options, const struct options_row *row,
+				   const char *value)
+{
+	size_t choice = 0;
+	struct error *err = choose(row, value, &choice);
+	if (!err)
+		options->query.histogram = (enum query_histogram)(choice + 1);
+	return err;
+}
+
 static struct error *set_charge(struct options *options, const struct options_row *row,
 				const char *value)
 {
@@ -152,27 +182,17 @@ static struct error *set_min_size(struct options *options, const struct options_
 	return parse_size(value, &options->query.min_bytes) ? NULL : bad_value(row, value);
 }
 
-static struct error *add_filter(struct options *options, const struct options_row *row,
-				const char *value, bool inclusive)
+static struct error *add_filter(struct options *options, const char *value, bool inclusive)
 {
-	static const char *const kinds[] = {
-		[FILTER_FILE] = "file=",
-		[FILTER_FUNCTION] = "function=",
-		[FILTER_MODULE] = "module=",
-		[FILTER_LINE] = "line=",
-	};
-	size_t kind = 0, count = sizeof kinds / sizeof *kinds;
-	while (kind < count && strncmp(value, kinds[kind], strlen(kinds[kind])) != 0)
-		kind++;
-	if (kind == count || !value[strlen(kinds[kind])])
-		return bad_value(row, value);
+	struct query_filter filter;
+	struct error *err = filters_parse(value, &filter);
+	if (err)
+		return err;
 	if (!array_reserve(&options->filters, &options->filter_capacity,
 			   options->query.filter_count + 1, sizeof *options->filters))
 		return error_no_memory();
-	options->filters[options->query.filter_count++] =
-		(struct query_filter){.inclusive = inclusive,
-				      .kind = (enum query_filter_kind)kind,
-				      .pattern = value + strlen(kinds[kind])};
+	filter.inclusive = inclusive;
+	options->filters[options->query.filter_count++] = filter;
 	options->query.filters = options->filters;
 	return NULL;
 }
@@ -180,13 +200,15 @@ static struct error *add_filter(struct options *options, const struct options_ro
 static struct error *set_filter(struct options *options, const struct options_row *row,
 				const char *value)
 {
-	return add_filter(options, row, value, true);
+	(void)row;
+	return add_filter(options, value, true);
 }
 
 static struct error *set_exclude(struct options *options, const struct options_row *row,
 				 const char *value)
 {
-	return add_filter(options, row, value, false);
+	(void)row;
+	return add_filter(options, value, false);
 }
 
 static struct error *set_all_frames(struct options *options, const struct options_row *row,
@@ -298,6 +320,10 @@ static const struct options_row rows[] = {
 	 "stop tracing after that time, detach, report", set_for},
 	{0, "pin", NULL, NULL, TRACED, OPTIONS_TRACING,
 	 "target and tracer share one CPU (cheaper stops)", set_pin},
+	{0, "keep", "KINDS", "a comma-separated list of size|thread|waste", TRACED, OPTIONS_TRACING,
+	 "tell blocks apart by size, thread or waste, for questions to the saved snapshot: a list "
+	 "of size|thread|waste",
+	 set_keep},
 	{0, "alloc", "RULE", "a rule", TRACED | OPTIONS_DOCTOR, OPTIONS_TRACING,
 	 "a function of the program's own pools, as 'pool_get(size=arg2) -> ptr'; may be "
 	 "repeated",
@@ -308,23 +334,25 @@ static const struct options_row rows[] = {
 	 "remove the jumps that a tracealloc which was killed has left", set_clean},
 	{'n', "top", "N", "a number from 1 to 1000000000", ASKED, OPTIONS_ANSWER,
 	 "show the N biggest rows (default 10)", set_top},
-	{'g', "group-by", "line|file|function|module|traceback|process", NULL, ASKED,
+	{'g', "group-by", "line|file|function|module|traceback|process|size|thread", NULL, ASKED,
 	 OPTIONS_ANSWER, "what a row is (default line)", set_group_by},
-	{0, "show", "peak|current|total|leaked|count|temporary|lifetime", NULL, ASKED,
+	{0, "show", "peak|current|total|leaked|count|temporary|lifetime|waste", NULL, ASKED,
 	 OPTIONS_ANSWER, "what is summed (default peak, of an attach current)", set_show},
 	{0, "cumulative", NULL, NULL, ASKED, OPTIONS_ANSWER,
 	 "charge each block to all lines of its stack, once a line", set_cumulative},
 	{0, "min-size", "SIZE", "a size such as 4096, 64KiB or 1MiB", ASKED, OPTIONS_ANSWER,
 	 "show no rows smaller than that (default 0)", set_min_size},
-	{0, "filter", "KIND=PATTERN",
-	 "KIND=PATTERN, where KIND is one of file|function|module|line", ASKED, OPTIONS_ANSWER,
-	 "only blocks charged to a file, function, module or line that matches; may be repeated",
+	{0, "filter", "KIND=PATTERN", "KIND=PATTERN, where KIND is one of " FILTERS_KINDS, ASKED,
+	 OPTIONS_ANSWER,
+	 "only blocks charged to a file, function, module or line that matches, of a thread, a "
+	 "size or an age; may be repeated",
 	 set_filter},
-	{0, "exclude", "KIND=PATTERN",
-	 "KIND=PATTERN, where KIND is one of file|function|module|line", ASKED, OPTIONS_ANSWER,
-	 "no blocks charged to what matches; may be repeated", set_exclude},
+	{0, "exclude", "KIND=PATTERN", "KIND=PATTERN, where KIND is one of " FILTERS_KINDS, ASKED,
+	 OPTIONS_ANSWER, "no blocks that match; may be repeated", set_exclude},
 	{0, "all-frames", NULL, NULL, ASKED, OPTIONS_ANSWER,
 	 "filters look at all frames of a stack, not at the charged one alone", set_all_frames},
+	{0, "histogram", "size|lifetime", NULL, ASKED & ~(unsigned)OPTIONS_DIFF, OPTIONS_ANSWER,
+	 "all blocks by size or by lifetime, below the rows", set_histogram},
 	{0, "charge", "caller|callee", NULL, ASKED, OPTIONS_ANSWER,
 	 "the frame charged: the innermost with a source line, or the innermost of all "
 	 "(default caller)",

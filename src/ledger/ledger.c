@@ -456,6 +456,11 @@ bool ledger_block(const struct ledger *ledger, space_id id, target_addr address,
 	return true;
 }
 
+const struct histogram_counters *ledger_histograms(const struct ledger *ledger)
+{
+	return &ledger->sites.histograms;
+}
+
 const struct ledger_point *ledger_timeline(const struct ledger *ledger, size_t *count_ret)
 {
 	*count_ret = ledger->timeline.count;

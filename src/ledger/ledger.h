@@ -103,6 +103,24 @@ struct site_counters ledger_site(const struct ledger *ledger, site_id site);
 bool ledger_block(const struct ledger *ledger, space_id space, target_addr address,
 		  uint64_t *size_bytes_ret, site_id *site_ret);
 
+/* Sizes and lifetimes of all blocks by class. */
+const struct histogram_counters *ledger_histograms(const struct ledger *ledger);
+
+/* A live block, or one whose resize is open. */
+struct ledger_live {
+	space_id space;
+	site_id site;
+	target_addr address;
+	uint64_t size_bytes;
+	uint64_t born_ns;
+};
+
+/* Calls visit for every live block, in no order, until it returns an error, which is passed on. */
+struct error *ledger_visit_live(const struct ledger *ledger,
+				struct error *(*visit)(void *context,
+						       const struct ledger_live *block),
+				void *context);
+
 /* The timeline: at most LEDGER_TIMELINE_POINTS points in time order, owned by the ledger. */
 enum { LEDGER_TIMELINE_POINTS = 1024 };
 const struct ledger_point *ledger_timeline(const struct ledger *ledger, size_t *count_ret);

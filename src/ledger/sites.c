@@ -149,6 +149,30 @@ static struct error *check_equal(const struct total_counters *sums,
 	return NULL;
 }
 
+static struct class_counters sum_of(const struct class_counters *classes, size_t count)
+{
+	struct class_counters sum = {0};
+	for (size_t i = 0; i < count; i++) {
+		sum_add(&sum.bytes, classes[i].bytes);
+		sum.blocks += classes[i].blocks;
+	}
+	return sum;
+}
+
+static struct error *check_histograms(const struct sites *sites)
+{
+	const struct total_counters *all = &sites->totals;
+	struct class_counters made = sum_of(sites->histograms.sizes, SIZE_POWER_COUNT);
+	struct class_counters released = sum_of(sites->histograms.lifetimes, LIFETIME_CLASS_COUNT);
+	bool bytes_hold = all->total_bytes == UINT64_MAX ||
+			  (made.bytes == all->total_bytes && released.bytes == all->released_bytes);
+	if (!bytes_hold || made.blocks != all->total_blocks ||
+	    released.blocks != all->released_blocks)
+		return error_new(ERROR_BAD_INPUT,
+				 "sites: the histograms do not add up to the totals");
+	return NULL;
+}
+
 struct error *sites_check(const struct sites *sites)
 {
 	const struct total_counters *all = &sites->totals;
@@ -164,5 +188,6 @@ struct error *sites_check(const struct sites *sites)
 	}
 	if (all->peak_bytes < all->current_bytes)
 		return error_new(ERROR_BAD_INPUT, "sites: the present is above the peak");
-	return check_equal(&sums, all);
+	struct error *err = check_equal(&sums, all);
+	return err ? err : check_histograms(sites);
 }

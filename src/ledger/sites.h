@@ -13,6 +13,7 @@
  * Equations (until a sum stops at UINT64_MAX), over every record and over the totals:
  *     total_x = current_x + released_x + ended_x        for x in bytes, blocks
  *     sum over records of x = totals.x                  for every x they share, peak_x included
+ * and those of the histograms, see counters.h.
  */
 #ifndef LEDGER_SITES_H
 #define LEDGER_SITES_H
@@ -36,6 +37,7 @@ struct sites {
 	uint32_t count; /* ids seen are below it */
 	uint64_t peak_epoch;
 	struct total_counters totals;
+	struct histogram_counters histograms;
 };
 
 void sites_init(struct sites *sites);

@@ -68,6 +68,12 @@ static inline void sites_consider_peak(struct sites *sites, uint64_t bytes, uint
 	sites->peak_epoch++;
 }
 
+static inline void sites_count_in(struct class_counters *one, uint64_t size_bytes)
+{
+	sum_add(&one->bytes, size_bytes);
+	one->blocks++;
+}
+
 /*
  * A block came at time_ns: current and total grow, and that may be the highest sum so far (the
  * first of equals counts). What else the same event does to the sums was done before.
@@ -89,6 +95,7 @@ static inline void sites_created(struct sites *sites, uint32_t site, uint64_t si
 	all->current_bytes = bytes;
 	all->current_blocks = blocks;
 	all->total_blocks++;
+	sites_count_in(&sites->histograms.sizes[size_power_of(size_bytes)], size_bytes);
 	sites_consider_peak(sites, bytes, blocks, time_ns);
 }
 
@@ -106,6 +113,7 @@ static inline void sites_released(struct sites *sites, uint32_t site, uint64_t s
 	sum_add(&all->released_bytes, size_bytes);
 	all->current_blocks--;
 	all->released_blocks++;
+	sites_count_in(&sites->histograms.lifetimes[lifetime_class_of(lifetime_ns)], size_bytes);
 	if (temporary) {
 		one->temporary_blocks++;
 		all->temporary_blocks++;

@@ -75,6 +75,13 @@ static void add_process(struct cells *cells, const struct snapshot_process *proc
 	add_text(cells, "host", process ? process->host : NULL);
 }
 
+static void add_thread(struct cells *cells, const struct snapshot_thread *thread)
+{
+	add_text(cells, "thread", thread ? thread->name : NULL);
+	add_number(cells, "tid", thread ? thread->tid : 0, thread != NULL);
+	add_number(cells, "pid", thread ? thread->pid : 0, thread != NULL);
+}
+
 /* The columns of a row; frames is its whole stack as one text. */
 static void fill(struct cells *cells, const struct table *table, const struct table_row *row,
 		 const char *frames)
@@ -91,6 +98,12 @@ static void fill(struct cells *cells, const struct table *table, const struct ta
 		add_text(cells, "frames", frames);
 	if (query->group_by == QUERY_PROCESS)
 		add_process(cells, row->process);
+	if (query->group_by == QUERY_SIZE) {
+		add_number(cells, "low_bytes", row->size.low_bytes, true);
+		add_number(cells, "high_bytes", row->size.high_bytes, true);
+	}
+	if (query->group_by == QUERY_THREAD)
+		add_thread(cells, row->thread);
 	add_number(cells, "bytes", row->bytes, query->show != QUERY_TEMPORARY);
 	add_number(cells, "blocks", row->blocks, true);
 	if (table->old)

@@ -2,6 +2,7 @@
 /* The JSON report. Its keys and their order are a contract; keys may be added, never renamed. */
 #include <time.h>
 
+#include "report/json_histogram.h"
 #include "report/json_row.h"
 #include "report/json_value.h"
 #include "report/report.h"
@@ -14,7 +15,7 @@ static const char *show_name(enum query_show show)
 		[QUERY_PEAK] = "peak",	       [QUERY_CURRENT] = "current",
 		[QUERY_TOTAL] = "total",       [QUERY_LEAKED] = "leaked",
 		[QUERY_COUNT] = "count",       [QUERY_TEMPORARY] = "temporary",
-		[QUERY_LIFETIME] = "lifetime",
+		[QUERY_LIFETIME] = "lifetime", [QUERY_WASTE] = "waste",
 	};
 	return names[show];
 }
@@ -25,6 +26,7 @@ static const char *group_name(enum query_group group)
 		[QUERY_LINE] = "line",		 [QUERY_FILE] = "file",
 		[QUERY_FUNCTION] = "function",	 [QUERY_MODULE] = "module",
 		[QUERY_TRACEBACK] = "traceback", [QUERY_PROCESS] = "process",
+		[QUERY_SIZE] = "size",		 [QUERY_THREAD] = "thread",
 	};
 	return names[group];
 }
@@ -128,10 +130,9 @@ static json_t *totals_object(const struct snapshot *snapshot, bool *failed)
 static json_t *filter_array(const struct query *query, bool *failed)
 {
 	static const char *const kinds[] = {
-		[FILTER_FILE] = "file",
-		[FILTER_FUNCTION] = "function",
-		[FILTER_MODULE] = "module",
-		[FILTER_LINE] = "line",
+		[FILTER_FILE] = "file", [FILTER_FUNCTION] = "function", [FILTER_MODULE] = "module",
+		[FILTER_LINE] = "line", [FILTER_THREAD] = "thread",	[FILTER_SIZE] = "size",
+		[FILTER_AGE] = "age",
 	};
 	json_t *array = json_array();
 	for (size_t i = 0; i < query->filter_count; i++) {
@@ -254,6 +255,7 @@ static json_t *report_object(const struct snapshot *snapshot, const struct table
 	json_value_set(report, "modules", module_array(snapshot, failed), failed);
 	json_value_set_number(report, "snapshots", snapshot->part_count, failed);
 	json_value_set(report, "depth", number_or_null(snapshot->depth, snapshot->depth), failed);
+	json_value_set(report, "histogram", json_histogram(table, failed), failed);
 	return report;
 }
 

@@ -64,6 +64,19 @@ static void set_process(json_t *object, const struct snapshot_process *process, 
 	json_value_set_text(object, "host", process ? process->host : NULL, failed);
 }
 
+static void set_size(json_t *object, const struct size_range *size, bool *failed)
+{
+	json_value_set_number(object, "low_bytes", size->low_bytes, failed);
+	json_value_set_number(object, "high_bytes", size->high_bytes, failed);
+}
+
+static void set_thread(json_t *object, const struct snapshot_thread *thread, bool *failed)
+{
+	json_value_set_text(object, "thread", thread ? thread->name : NULL, failed);
+	json_value_set(object, "tid", number_or_null(thread ? thread->tid : 0, thread), failed);
+	json_value_set(object, "pid", number_or_null(thread ? thread->pid : 0, thread), failed);
+}
+
 static void set_change(json_t *object, const struct table_row *row, bool *failed)
 {
 	json_value_set_number(object, "old_bytes", row->old_bytes, failed);
@@ -97,6 +110,10 @@ static json_t *row_object(const struct table *table, const struct table_row *row
 		json_value_set(object, "frames", frame_array(row, source, failed), failed);
 	if (table->query.group_by == QUERY_PROCESS)
 		set_process(object, row->process, failed);
+	if (table->query.group_by == QUERY_SIZE)
+		set_size(object, &row->size, failed);
+	if (table->query.group_by == QUERY_THREAD)
+		set_thread(object, row->thread, failed);
 	if (table->old)
 		set_change(object, row, failed);
 	return object;

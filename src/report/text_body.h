@@ -3,6 +3,7 @@
  * The bodies that a text report can have, each in the form of tracemalloc.
  *
  * text_top.c: the biggest rows, and tracebacks.    text_diff.c: differences.
+ * text_histogram.c: sizes and lifetimes, below the rows.
  * Called by: text.c. Errors: no memory.
  */
 #ifndef REPORT_TEXT_BODY_H
@@ -21,5 +22,8 @@ void text_diff_figures(struct buffer *out, const struct table_row *row);
 /* The frames of a row, outermost first, with their lines of source. */
 struct error *text_traceback_write(struct buffer *out, const struct table_row *row,
 				   const struct report_source *source);
+
+/* An empty line and a table of the answer's histogram. */
+void text_histogram_write(struct buffer *out, const struct table *table);
 
 #endif

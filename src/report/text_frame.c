@@ -53,6 +53,16 @@ static void write_shown(struct buffer *out, const struct snapshot *snapshot, enu
 		units_duration(out, snapshot->totals.peak_at_ns);
 		buffer_string(out, run ? " after the start" : " after the attach");
 		return;
+	case QUERY_WASTE:
+		buffer_string(out,
+			      merged ? "usable beyond what was asked for at the peaks, each at "
+				       "its own time"
+				     : "usable beyond what was asked for at the peak, ");
+		if (merged)
+			return;
+		units_duration(out, snapshot->totals.peak_at_ns);
+		buffer_string(out, run ? " after the start" : " after the attach");
+		return;
 	case QUERY_CURRENT:
 		buffer_string(out, "in use when tracing ended");
 		break;
@@ -82,10 +92,9 @@ static void write_shown(struct buffer *out, const struct snapshot *snapshot, enu
 static void write_filters(struct buffer *out, const struct query *query)
 {
 	static const char *const kinds[] = {
-		[FILTER_FILE] = "file",
-		[FILTER_FUNCTION] = "function",
-		[FILTER_MODULE] = "module",
-		[FILTER_LINE] = "line",
+		[FILTER_FILE] = "file", [FILTER_FUNCTION] = "function", [FILTER_MODULE] = "module",
+		[FILTER_LINE] = "line", [FILTER_THREAD] = "thread",	[FILTER_SIZE] = "size",
+		[FILTER_AGE] = "age",
 	};
 	for (size_t i = 0; i < query->filter_count; i++) {
 		const struct query_filter *filter = &query->filters[i];
@@ -288,6 +297,9 @@ void text_frame_below(struct buffer *out, const struct snapshot *snapshot,
 		return;
 	}
 	write_sums(out, snapshot);
+	if (table->query.show == QUERY_WASTE)
+		write_oddity(out, table->unknown_blocks, "block",
+			     "of allocators whose waste is not known (only glibc's malloc's is)");
 	write_oddities(out, snapshot);
 	write_blind_modules(out, snapshot, table, all_blind_modules);
 	write_cost(out, &snapshot->cost);

@@ -11,6 +11,7 @@ static const char *group_noun(enum query_group group_by)
 		[QUERY_LINE] = "lines",		  [QUERY_FILE] = "files",
 		[QUERY_FUNCTION] = "functions",	  [QUERY_MODULE] = "modules",
 		[QUERY_TRACEBACK] = "tracebacks", [QUERY_PROCESS] = "processes",
+		[QUERY_SIZE] = "sizes",		  [QUERY_THREAD] = "threads",
 	};
 	return nouns[group_by];
 }
@@ -103,7 +104,7 @@ static void write_total(struct buffer *out, const struct table *table)
 			      show == QUERY_COUNT ? "allocated" : "temporary",
 			      (unsigned long long)table->shown_blocks);
 	} else {
-		buffer_string(out, "Total allocated size: ");
+		buffer_printf(out, "Total %s size: ", show == QUERY_WASTE ? "wasted" : "allocated");
 		units_kib(out, table->shown_bytes);
 	}
 	buffer_char(out, '\n');
@@ -125,5 +126,7 @@ struct error *text_top_write(struct buffer *out, const struct table *table,
 		buffer_char(out, '\n');
 	}
 	write_total(out, table);
+	if (table->query.histogram)
+		text_histogram_write(out, table);
 	return NULL;
 }

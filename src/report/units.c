@@ -67,3 +67,24 @@ void units_mean_duration(struct buffer *out, uint64_t sum_ns, uint64_t count)
 	else
 		units_duration(out, mean_ns);
 }
+
+void units_border(struct buffer *out, uint64_t time_ns)
+{
+	static const struct {
+		uint64_t ns;
+		const char *name;
+	} units[] = {
+		{1000000000, "s"},
+		{1000000, "ms"},
+		{1000, "us"},
+		{1, "ns"},
+	};
+	size_t i = 0;
+	while (units[i].ns > 1 && (!time_ns || time_ns % units[i].ns))
+		i++;
+	if (time_ns)
+		buffer_printf(out, "%llu %s", (unsigned long long)(time_ns / units[i].ns),
+			      units[i].name);
+	else
+		buffer_char(out, '0');
+}

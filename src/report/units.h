@@ -39,4 +39,8 @@ void units_duration(struct buffer *out, uint64_t duration_ns);
  * "-". */
 void units_mean_duration(struct buffer *out, uint64_t sum_ns, uint64_t count);
 
+/* A time that is a round number of its unit, and so the border of a class: "0", "500 ns", "2 ms".
+ */
+void units_border(struct buffer *out, uint64_t time_ns);
+
 #endif

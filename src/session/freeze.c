@@ -17,16 +17,14 @@
 struct freeze {
 	struct session *session;
 	struct snapshot *snapshot;
-	uint32_t *site_numbers; /* by site_id: index among the snapshot's sites, NO_SITE */
+	uint32_t *site_numbers; /* by site_id: index among the snapshot's sites, FREEZE_NO_SITE */
 	uint32_t tree;		/* index of the root among the snapshot's processes */
 	uint64_t *blind_sites;	/* by image id - 1: sites with a frame there that has no line */
 	uint32_t *last_site;	/* by image id - 1: the last such site, + 1 */
 	struct positions known;
 	struct pace pace;
+	bool waste_known;
 };
-
-/* A site that is not in the snapshot. */
-#define NO_SITE UINT32_MAX
 
 static const char *keep(struct freeze *freeze, const char *string, struct error **err)
 {
@@ -102,6 +100,7 @@ static struct error *add_frame(struct freeze *freeze, const struct frame *frame,
 	return err;
 }
 
+/* The site `index` of the ledger. */
 static struct error *add_site(struct freeze *freeze, uint32_t index)
 {
 	struct session *session = freeze->session;
@@ -110,10 +109,11 @@ static struct error *add_site(struct freeze *freeze, uint32_t index)
 	if (!site.counters.total_blocks && !site.counters.failed_calls)
 		return NULL;
 	size_t count;
+	site_id stack = freeze_kept_stack(session, index, freeze->waste_known, &site.traits);
 	const struct frame *frames =
-		interner_frames(session->interner, (site_id){index}, &count, &site.truncated);
+		interner_frames(session->interner, stack, &count, &site.truncated);
 	for (size_t i = 0; i < count; i++) {
-		struct error *err = add_frame(freeze, &frames[i], index);
+		struct error *err = add_frame(freeze, &frames[i], stack.v);
 		if (err)
 			return err;
 	}
@@ -124,14 +124,14 @@ static struct error *add_site(struct freeze *freeze, uint32_t index)
 static struct error *add_sites(struct freeze *freeze)
 {
 	struct session *session = freeze->session;
-	uint32_t count = ledger_site_count(session->ledger);
-	for (uint32_t i = 0; i < count && i < interner_count(session->interner); i++) {
-		struct error *err = add_site(freeze, i);
-		if (err)
-			return err;
+	_cleanup_free_ uint32_t *order = NULL;
+	size_t count;
+	struct error *err = freeze_kept_order(session, &order, &count);
+	for (size_t i = 0; !err && i < count; i++) {
+		err = add_site(freeze, order[i]);
 		pace_symbolizing(&freeze->pace, i + 1, count);
 	}
-	return NULL;
+	return err ? err : freeze_kept(session, freeze->site_numbers, freeze->snapshot);
 }
 
 static bool was_probed(const struct session *session, pid_t pid, const char *kind)
@@ -289,20 +289,36 @@ static struct error *add_timeline(struct freeze *freeze)
 	return NULL;
 }
 
+static int compare_detail_sites(const void *left, const void *right)
+{
+	const struct snapshot_detail_site *a = left, *b = right;
+	return (a->site > b->site) - (a->site < b->site);
+}
+
+/* The sites of the snapshot are in another order than those of the ledger. */
 static struct error *add_detail(struct freeze *freeze, const struct ledger_detail *detail)
 {
 	struct snapshot_detail_point point = {.time_ns = detail->time_ns,
 					      .current_bytes = detail->current_bytes,
 					      .current_blocks = detail->current_blocks};
+	_cleanup_free_ struct snapshot_detail_site *sites =
+		calloc(detail->site_count + 1, sizeof *sites);
+	size_t count = 0;
+	if (!sites)
+		return error_no_memory();
 	for (size_t i = 0; i < detail->site_count; i++) {
-		struct snapshot_detail_site one = {
-			.bytes = detail->sites[i].bytes,
-			.blocks = detail->sites[i].blocks,
-			.site = freeze->site_numbers[detail->sites[i].site.v],
-		};
-		struct error *err = one.site == NO_SITE
-					    ? NULL
-					    : snapshot_add_detail_site(freeze->snapshot, &one);
+		uint32_t site = freeze->site_numbers[detail->sites[i].site.v];
+		if (site != FREEZE_NO_SITE)
+			sites[count++] = (struct snapshot_detail_site){
+				.bytes = detail->sites[i].bytes,
+				.blocks = detail->sites[i].blocks,
+				.site = site,
+			};
+	}
+	if (count && freeze->session->traits)
+		qsort(sites, count, sizeof *sites, compare_detail_sites);
+	for (size_t i = 0; i < count; i++) {
+		struct error *err = snapshot_add_detail_site(freeze->snapshot, &sites[i]);
 		if (err)
 			return err;
 	}
@@ -397,11 +413,12 @@ struct error *freeze_snapshot(struct session *session, enum snapshot_origin orig
 	struct freeze freeze = {.session = session,
 				.blind_sites = blind_sites,
 				.last_site = last_site,
-				.site_numbers = site_numbers};
+				.site_numbers = site_numbers,
+				.waste_known = freeze_kept_knows_waste(session)};
 	if (!blind_sites || !last_site || !site_numbers)
 		return error_no_memory();
 	for (uint32_t i = 0; i < sites; i++)
-		site_numbers[i] = NO_SITE;
+		site_numbers[i] = FREEZE_NO_SITE;
 	pace_begin(&freeze.pace, session->options->progress);
 	struct error *err = TRACEALLOC_CHECKS >= 2 ? ledger_check(session->ledger) : NULL;
 	if (!err)

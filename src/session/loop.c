@@ -162,7 +162,12 @@ static struct error *record_outcome(struct session *session, struct target_threa
 		event->thread = (uint32_t)thread->tid;
 		event->site = site;
 		event->time_ns = now;
-		if (!is_recycled(session, thread, state, event, hit))
+		if (is_recycled(session, thread, state, event, hit))
+			continue;
+		if (session->traits && outcome->needs_site)
+			err = traits_site(session->traits, event, thread->process->space->pid,
+					  &event->site);
+		if (!err)
 			err = ledger_record(session->ledger, event);
 	}
 	return err;

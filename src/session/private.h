@@ -7,6 +7,7 @@
  * pace.c: what is told while it works.
  * install.c: jumps, from planned to written.    tap.c: what agents write, and the reader thread.
  * freeze.c: from ledger and stacks to the snapshot.    examine.c: a look that changes nothing.
+ * traits.c, usable.c: sites finer than stacks.    freeze_kept.c: what was kept of blocks.
  */
 #ifndef SESSION_PRIVATE_H
 #define SESSION_PRIVATE_H
@@ -18,6 +19,7 @@
 #include "session/session.h"
 #include "session/space.h"
 #include "session/tap.h"
+#include "session/traits.h"
 #include "stack/capture.h"
 #include "stack/interner.h"
 
@@ -54,6 +56,7 @@ struct session {
 	struct registry *registry;
 	struct interner *interner;
 	struct ledger *ledger;
+	struct traits *traits; /* NULL: a site of the ledger is a stack */
 	struct space_probes probes;
 	struct taps taps;
 	double ns_per_tick; /* of the time stamp counter; 0: not measured */
@@ -150,5 +153,25 @@ void session_deinit(struct session *session);
 /* ---- freeze.c, main thread after the tracer thread has ended */
 struct error *freeze_snapshot(struct session *session, enum snapshot_origin origin,
 			      char *const command[], struct snapshot **ret);
+
+/* ---- freeze_kept.c, likewise */
+
+/* The stack of a site of the ledger, and what its blocks have in common beside. */
+site_id freeze_kept_stack(const struct session *session, uint32_t site, bool waste_known,
+			  struct snapshot_traits *ret);
+
+/* Whether every block is of glibc's malloc, the only one whose waste is known. */
+bool freeze_kept_knows_waste(const struct session *session);
+
+/* The sites of the ledger, those of one stack beside each other; the caller frees it. */
+struct error *freeze_kept_order(const struct session *session, uint32_t **ret, size_t *count_ret);
+
+/*
+ * Adds threads, ages and histograms to the snapshot that has its duration and all sites;
+ * site_numbers: of each site of the ledger, its index in the snapshot, FREEZE_NO_SITE: none.
+ */
+#define FREEZE_NO_SITE UINT32_MAX
+struct error *freeze_kept(struct session *session, const uint32_t *site_numbers,
+			  struct snapshot *snapshot);
 
 #endif

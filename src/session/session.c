@@ -259,6 +259,8 @@ struct error *session_init(struct session *session, const struct session_options
 		err = interner_create(&session->interner);
 	if (!err)
 		err = ledger_create(&session->ledger);
+	if (!err && options->keep)
+		err = traits_create(options->keep, &session->traits);
 	return err;
 }
 
@@ -271,6 +273,7 @@ void session_deinit(struct session *session)
 		free(session->processes.items[i].command);
 	free(session->processes.items);
 	space_probes_deinit(&session->probes);
+	traits_destroy(session->traits);
 	ledger_destroy(session->ledger);
 	interner_destroy(session->interner);
 	registry_destroy(session->registry);

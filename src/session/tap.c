@@ -167,6 +167,18 @@ static bool has_site(const struct event *event)
 	       event->kind == EVENT_FAILED;
 }
 
+/* The event with a site finer than its stack. */
+static struct error *record_traits(struct tap *tap, const struct event *event)
+{
+	struct session *session = tap->session;
+	struct event refined = *event;
+	struct error *err = has_site(event)
+				    ? traits_site(session->traits, event,
+						  tap->known_space->target->pid, &refined.site)
+				    : NULL;
+	return err ? err : ledger_record(session->ledger, &refined);
+}
+
 static struct error *sink_event(void *context, const struct event *event, bool inner)
 {
 	struct tap *tap = context;
@@ -180,6 +192,9 @@ static struct error *sink_event(void *context, const struct event *event, bool i
 		session->truncated_stacks += stop == UNWIND_STOP_DEPTH;
 		session->incomplete_stacks += stop == UNWIND_STOP_LOST;
 	}
+	/* All that --keep costs where it was not asked for. */
+	if (__builtin_expect(session->traits != NULL, 0))
+		return record_traits(tap, event);
 	return ledger_record(session->ledger, event);
 }
 
@@ -224,6 +239,13 @@ static struct agent_bounds find_bounds(void *context, space_id space_key, uint32
 	return (struct agent_bounds){low, mapping->end};
 }
 
+static void end_thread(struct session *session, space_id space, uint32_t thread)
+{
+	ledger_thread_end(session->ledger, space, thread);
+	if (session->traits)
+		traits_thread_end(session->traits, space, thread);
+}
+
 /*
  * What a thread wrote before its end lies before the cut of the second take after it, at the latest
  * (probe/rings.h). all: nothing more will be taken.
@@ -236,7 +258,7 @@ static void end_threads(struct session *session, bool all)
 	for (size_t i = 0; i < taps->ended_count; i++) {
 		const struct tap_ended *ended = &taps->ended[i];
 		if (all || taps->takes - ended->at_take >= TAKES)
-			ledger_thread_end(session->ledger, (space_id){ended->space}, ended->thread);
+			end_thread(session, (space_id){ended->space}, ended->thread);
 		else
 			taps->ended[kept++] = *ended;
 	}
@@ -442,7 +464,7 @@ void taps_thread_ended(struct session *session, uint32_t space, uint32_t thread)
 					 sizeof *taps->ended))
 		taps->ended[taps->ended_count++] = (struct tap_ended){space, thread, taps->takes};
 	else
-		ledger_thread_end(session->ledger, (space_id){space}, thread);
+		end_thread(session, (space_id){space}, thread);
 }
 
 void taps_end_threads(struct session *session)

@@ -6,40 +6,6 @@
 #include "snapshot/decoder.h"
 #include "snapshot/frames.h"
 
-static uint32_t get_u32(struct record *record)
-{
-	record->next += 4;
-	return (uint32_t)decoder_load(record->next - 4, 4);
-}
-
-static uint64_t get_u64(struct record *record)
-{
-	record->next += 8;
-	return decoder_load(record->next - 8, 8);
-}
-
-static const char *get_string(struct record *record)
-{
-	uint32_t number = get_u32(record);
-	if (number > record->decoder->string_count)
-		record->decoder->bad_string = true;
-	else if (number)
-		return record->decoder->strings[number - 1];
-	return NULL;
-}
-
-/* Record i of a section. */
-static struct record record_at(struct decoder *decoder, enum layout_section section, size_t i)
-{
-	const struct section *from = &decoder->sections[section];
-	return (struct record){.decoder = decoder, .next = from->records + i * from->record_bytes};
-}
-
-static size_t records_of(const struct decoder *decoder, enum layout_section section)
-{
-	return decoder->sections[section].count;
-}
-
 static struct error *read_strings(struct decoder *decoder)
 {
 	const struct section *section = &decoder->sections[LAYOUT_STRINGS];
@@ -349,8 +315,9 @@ static struct error *read_details(struct decoder *decoder)
 struct error *decoder_read_tables(struct decoder *decoder)
 {
 	static struct error *(*const readers[])(struct decoder * decoder) = {
-		read_strings, read_session, read_command, read_processes, read_probes, read_modules,
-		read_frames,  read_stacks,  read_sites,	  read_timeline,  read_source, read_details,
+		read_strings, read_session, read_command, read_processes, read_probes,
+		read_modules, read_frames,  read_stacks,  read_sites,	  read_timeline,
+		read_source,  read_details, decode_kept,
 	};
 	for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
 		struct error *err = readers[i](decoder);

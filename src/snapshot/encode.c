@@ -1,24 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
-#include "base/map.h"
 #include "snapshot/body.h"
-#include "snapshot/layout.h"
-#include "snapshot/strings.h"
-
-/*
- * Strings are numbered from 1 in the order in which they are first met: `kept` makes equal ones the
- * same, `numbers` finds the number by the address. They are written first, so everything else waits
- * in `rest`.
- */
-struct encoder {
-	const struct snapshot *snapshot;
-	struct snapshot_strings kept;
-	struct map numbers;
-	struct buffer strings;
-	struct buffer rest;
-	bool failed;
-};
+#include "snapshot/encoder.h"
 
 static void encoder_deinit(struct encoder *encoder)
 {
@@ -28,26 +12,7 @@ static void encoder_deinit(struct encoder *encoder)
 	buffer_deinit(&encoder->rest);
 }
 
-static void put_bytes(struct buffer *out, uint64_t value, size_t count)
-{
-	uint8_t bytes[8];
-	for (size_t i = 0; i < count; i++)
-		bytes[i] = (uint8_t)(value >> 8 * i);
-	buffer_append(out, bytes, count);
-}
-
-static void put_u32(struct encoder *encoder, uint32_t value)
-{
-	put_bytes(&encoder->rest, value, 4);
-}
-
-static void put_u64(struct encoder *encoder, uint64_t value)
-{
-	put_bytes(&encoder->rest, value, 8);
-}
-
-/* The number of a string that is not NULL, 0 without memory. */
-static uint32_t number_of(struct encoder *encoder, const char *string)
+uint32_t encoder_number(struct encoder *encoder, const char *string)
 {
 	const char *kept = strings_intern(&encoder->kept, string);
 	uint64_t key = (uintptr_t)kept;
@@ -60,18 +25,6 @@ static uint32_t number_of(struct encoder *encoder, const char *string)
 	}
 	encoder->failed |= !number;
 	return (uint32_t)number;
-}
-
-static void put_string(struct encoder *encoder, const char *string)
-{
-	put_u32(encoder, string ? number_of(encoder, string) : 0);
-}
-
-static void begin_section(struct buffer *out, enum layout_section section, uint64_t count)
-{
-	buffer_append(out, layout_rows[section].tag, LAYOUT_SECTION_TAG_BYTES);
-	put_bytes(out, layout_rows[section].record_bytes, 4);
-	put_bytes(out, count, 8);
 }
 
 static void put_totals(struct encoder *encoder, const struct total_counters *t)
@@ -275,6 +228,7 @@ struct error *body_encode(const struct snapshot *snapshot, struct buffer *out)
 	put_timeline(&encoder);
 	put_source(&encoder);
 	put_details(&encoder);
+	encode_kept(&encoder);
 	begin_section(out, LAYOUT_STRINGS, encoder.strings.count);
 	buffer_append(out, encoder.strings.bytes, encoder.strings.count);
 	buffer_append(out, encoder.rest.bytes, encoder.rest.count);

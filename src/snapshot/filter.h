@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which sites pass the filters of a query.
+ * What of each site passes the filters of a query.
  *
  * Owns: what each filter said of each frame, kept while a question is answered. Private to this
  * folder.
@@ -22,10 +22,13 @@ struct error *filter_init(struct filter *filter, const struct snapshot *snapshot
 			  const struct query *query);
 void filter_deinit(struct filter *filter);
 
-/* Whether a site passes; charged is its charged frame as charge_frame gives it. Errors: no memory.
+/*
+ * The counters of what passes of a site, zeroes where nothing does; charged is its charged frame as
+ * charge_frame gives it. Where ages are asked for that is a part of current and ended alone.
+ * Errors: no memory.
  */
-struct error *filter_passes(struct filter *filter, const struct snapshot_site *site, size_t charged,
-			    bool *ret);
+struct error *filter_counters(struct filter *filter, const struct snapshot_site *site,
+			      size_t charged, struct site_counters *ret);
 
 #define _cleanup_filter_ __attribute__((__cleanup__(filter_deinit)))
 

@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "snapshot/charge.h"
 #include "snapshot/filter.h"
+#include "snapshot/needs.h"
 #include "snapshot/sum.h"
 
 /* Groups that are kept before equal ones are joined for the first time. */
@@ -20,6 +21,7 @@ struct collection {
 	struct charge charge;
 	struct filter filter;
 	size_t join_at;
+	const struct snapshot_site *lineless; /* the last one charged without a line */
 };
 
 static void collection_deinit(struct collection *collection)
@@ -38,6 +40,10 @@ void query_quantity(enum query_show show, const struct site_counters *c, uint64_
 		    uint64_t *blocks_ret)
 {
 	switch (show) {
+	case QUERY_WASTE:
+		*bytes_ret = c->waste_bytes;
+		*blocks_ret = c->peak_blocks;
+		return;
 	case QUERY_PEAK:
 		*bytes_ret = c->peak_bytes;
 		*blocks_ret = c->peak_blocks;
@@ -95,6 +101,24 @@ static int compare_processes(const struct table_row *a, const struct table_row *
 	return (one > other) - (one < other);
 }
 
+static int compare_sizes(const struct table_row *a, const struct table_row *b)
+{
+	const struct size_range *one = &a->size, *other = &b->size;
+	int order = (one->low_bytes > other->low_bytes) - (one->low_bytes < other->low_bytes);
+	return order ? order
+		     : (one->high_bytes > other->high_bytes) -
+			       (one->high_bytes < other->high_bytes);
+}
+
+/* Threads in the order in which they were first seen, those of two snapshots by their name. */
+static int compare_threads(const struct table_row *a, const struct table_row *b, bool portable)
+{
+	const struct snapshot_thread *one = a->thread, *other = b->thread;
+	if (one && other && portable)
+		return place_compare_strings(one->name, other->name);
+	return (one > other) - (one < other);
+}
+
 int groups_compare(const struct groups *groups, const struct group *a, const struct group *b)
 {
 	switch (groups->query->group_by) {
@@ -102,6 +126,10 @@ int groups_compare(const struct groups *groups, const struct group *a, const str
 		return compare_tracebacks(&a->row, &b->row, groups->portable);
 	case QUERY_PROCESS:
 		return compare_processes(&a->row, &b->row, groups->portable);
+	case QUERY_SIZE:
+		return compare_sizes(&a->row, &b->row);
+	case QUERY_THREAD:
+		return compare_threads(&a->row, &b->row, groups->portable);
 	case QUERY_LINE:
 	case QUERY_FILE:
 	case QUERY_FUNCTION:
@@ -161,12 +189,12 @@ static struct error *add_group(struct collection *collection, const struct snaps
 	struct group *group = &groups->items[groups->count++];
 	*group = (struct group){.place = place_of(frame, by, groups->portable), .row = *row};
 	group->row.snapshot = snapshot;
-	if (by == QUERY_PROCESS) {
-		if (site->process != SNAPSHOT_NO_PROCESS)
-			group->row.process = &snapshot->processes[site->process];
-		return NULL;
-	}
-	if (!frame)
+	group->row.size = site->traits.size;
+	if (by == QUERY_PROCESS && site->process != SNAPSHOT_NO_PROCESS)
+		group->row.process = &snapshot->processes[site->process];
+	if (by == QUERY_THREAD && site->traits.thread)
+		group->row.thread = &snapshot->kept.threads[site->traits.thread - 1];
+	if (!frame || by == QUERY_PROCESS || by == QUERY_SIZE || by == QUERY_THREAD)
 		return NULL;
 	group->row.file = by == QUERY_MODULE ? NULL : frame->file;
 	group->row.line = group->place.line;
@@ -193,31 +221,53 @@ static struct error *add_cumulative(struct collection *collection, const struct 
 	return err;
 }
 
-static void add_to_sums(struct table *table, const struct snapshot *snapshot,
-			const struct snapshot_site *site, size_t charged,
-			const struct table_row *row)
+static bool same_stack(const struct snapshot *snapshot, const struct snapshot_site *a,
+		       const struct snapshot_site *b)
 {
+	return a->frame_count == b->frame_count &&
+	       memcmp(&snapshot->stacks[a->first_frame], &snapshot->stacks[b->first_frame],
+		      a->frame_count * sizeof *snapshot->stacks) == 0;
+}
+
+/* Sites of one stack that traits tell apart stand beside each other. */
+static void note_lineless(struct collection *collection, const struct snapshot_site *site,
+			  size_t charged)
+{
+	const struct snapshot *snapshot = collection->snapshot;
 	const struct snapshot_frame *frame =
 		charged == SIZE_MAX ? NULL : snapshot_site_frame(snapshot, site, charged);
-	table->lineless_sites += !frame || !frame->file || !frame->line;
+	if (frame && frame->file && frame->line)
+		return;
+	if (!collection->lineless || !same_stack(snapshot, collection->lineless, site))
+		collection->table->lineless_sites++;
+	collection->lineless = site;
+}
+
+static void add_to_sums(struct collection *collection, const struct snapshot_site *site,
+			size_t charged, const struct table_row *row)
+{
+	struct table *table = collection->table;
+	note_lineless(collection, site, charged);
 	sum_add(&table->shown_bytes, row->bytes);
 	sum_add(&table->shown_blocks, row->blocks);
-	sum_add(&table->shown_lifetime_ns, site->counters.lifetime_ns);
+	sum_add(&table->shown_lifetime_ns, row->counters.lifetime_ns);
+	if (site->traits.waste_bytes == SNAPSHOT_NO_WASTE)
+		sum_add(&table->unknown_blocks, row->blocks);
 }
 
 static struct error *add_site(struct collection *collection, const struct snapshot_site *site)
 {
 	const struct query *query = collection->groups->query;
-	struct table_row row = {.counters = site->counters};
-	bool passes;
+	struct table_row row = {0};
 	query_quantity(query->show, &site->counters, &row.bytes, &row.blocks);
 	if (!row.bytes && !row.blocks)
 		return NULL;
 	size_t charged = charge_frame(&collection->charge, site);
-	struct error *err = filter_passes(&collection->filter, site, charged, &passes);
-	if (err || !passes)
+	struct error *err = filter_counters(&collection->filter, site, charged, &row.counters);
+	query_quantity(query->show, &row.counters, &row.bytes, &row.blocks);
+	if (err || (!row.bytes && !row.blocks))
 		return err;
-	add_to_sums(collection->table, collection->snapshot, site, charged, &row);
+	add_to_sums(collection, site, charged, &row);
 	err = query->cumulative ? add_cumulative(collection, site, charged, &row)
 				: add_group(collection, site, charged, &row);
 	if (!err && collection->groups->count >= collection->join_at) {
@@ -234,7 +284,9 @@ struct error *groups_collect(struct groups *groups, const struct snapshot *snaps
 {
 	__attribute__((cleanup(collection_deinit))) struct collection collection = {
 		.groups = groups, .snapshot = snapshot, .table = table, .join_at = JOIN_AT};
-	struct error *err = charge_init(&collection.charge, snapshot, groups->query);
+	struct error *err = needs_check(snapshot, groups->query);
+	if (!err)
+		err = charge_init(&collection.charge, snapshot, groups->query);
 	if (!err)
 		err = filter_init(&collection.filter, snapshot, groups->query);
 	for (size_t i = 0; !err && i < snapshot->site_count; i++)
@@ -268,11 +320,34 @@ static void label_process(const struct table_row *row, struct buffer *out)
 	buffer_char(out, ')');
 }
 
+/* "4096 bytes", "4097-4607 bytes" */
+static void label_size(const struct table_row *row, struct buffer *out)
+{
+	unsigned long long low = row->size.low_bytes, high = row->size.high_bytes;
+	if (low == high)
+		buffer_printf(out, "%llu byte%s", low, low == 1 ? "" : "s");
+	else
+		buffer_printf(out, "%llu-%llu bytes", low, high);
+}
+
+/* "worker (thread 123)"; where names are compared the name alone. */
+static void label_thread(const struct table_row *row, struct buffer *out, bool portable)
+{
+	const struct snapshot_thread *thread = row->thread;
+	buffer_string(out, thread && thread->name ? thread->name : "<unknown>");
+	if (thread && !portable)
+		buffer_printf(out, " (thread %u)", thread->tid);
+}
+
 struct error *groups_label(const struct groups *groups, struct group *group)
 {
 	_cleanup_buffer_ struct buffer label = {0};
 	if (groups->query->group_by == QUERY_PROCESS)
 		label_process(&group->row, &label);
+	else if (groups->query->group_by == QUERY_SIZE)
+		label_size(&group->row, &label);
+	else if (groups->query->group_by == QUERY_THREAD)
+		label_thread(&group->row, &label, groups->portable);
 	else
 		place_label(&group->place, groups->query->group_by, &label);
 	if (buffer_failed(&label))

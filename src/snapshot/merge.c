@@ -9,6 +9,8 @@ struct merger {
 	struct snapshot *whole;
 	const struct snapshot *part;
 	uint32_t first_process; /* of the part, among those of the whole */
+	uint32_t first_thread;	/* likewise */
+	uint32_t first_site;	/* likewise */
 	struct error *err;	/* of the strings */
 };
 
@@ -191,6 +193,8 @@ static struct error *add_sites(struct merger *merger)
 			err = add_frame(merger, snapshot_site_frame(merger->part, &site, k));
 		if (site.process != SNAPSHOT_NO_PROCESS)
 			site.process += merger->first_process;
+		if (site.traits.thread)
+			site.traits.thread += merger->first_thread;
 		if (!err)
 			err = snapshot_add_site(merger->whole, &site);
 	}
@@ -206,6 +210,26 @@ static struct error *add_source(struct merger *merger)
 		line.text = keep(merger, line.text);
 		err = merger->err ? take_ptr(merger->err)
 				  : snapshot_add_source_line(merger->whole, &line);
+	}
+	return err;
+}
+
+/* What not every part has kept is not kept. */
+static struct error *add_kept(struct merger *merger, bool first)
+{
+	struct snapshot_kept *kept = &merger->whole->kept;
+	const struct snapshot_kept *part = &merger->part->kept;
+	struct error *err = kept_add_histograms(kept, part);
+	kept->flags = first ? part->flags : kept->flags & part->flags;
+	for (size_t i = 0; !err && i < part->thread_count; i++) {
+		struct snapshot_thread thread = part->threads[i];
+		thread.name = keep(merger, thread.name);
+		err = kept_add_thread(kept, &thread);
+	}
+	for (size_t i = 0; !err && i < part->age_count; i++) {
+		struct snapshot_age age = part->ages[i];
+		age.site += merger->first_site;
+		err = kept_add_age(kept, &age);
 	}
 	return err;
 }
@@ -229,6 +253,8 @@ static void add_machine(struct merger *merger, bool first)
 static struct error *add_part(struct merger *merger, bool first)
 {
 	merger->first_process = (uint32_t)merger->whole->process_count;
+	merger->first_thread = (uint32_t)merger->whole->kept.thread_count;
+	merger->first_site = (uint32_t)merger->whole->site_count;
 	add_session(merger, first);
 	add_machine(merger, first);
 	struct error *err = add_processes(merger);
@@ -240,6 +266,8 @@ static struct error *add_part(struct merger *merger, bool first)
 		err = add_sites(merger);
 	if (!err)
 		err = add_source(merger);
+	if (!err)
+		err = add_kept(merger, first);
 	if (err)
 		error_free(merger->err);
 	return err ? err : merger->err;

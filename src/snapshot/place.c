@@ -55,6 +55,8 @@ static void take(struct place *place, const struct snapshot_frame *frame, enum q
 		place->module = frame->module;
 		return;
 	case QUERY_PROCESS:
+	case QUERY_SIZE:
+	case QUERY_THREAD:
 		return;
 	}
 }
@@ -132,6 +134,8 @@ void place_label(const struct place *place, enum query_group by, struct buffer *
 	case QUERY_FILE:
 	case QUERY_MODULE:
 	case QUERY_PROCESS:
+	case QUERY_SIZE:
+	case QUERY_THREAD:
 		break;
 	}
 	buffer_string(out, place->path ? place->path : place->module ? place->module : "<unknown>");

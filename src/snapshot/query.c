@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "snapshot/groups.h"
+#include "snapshot/histogram.h"
 #include "snapshot/sum.h"
 #include "snapshot/table.h"
 
@@ -59,6 +60,8 @@ struct error *query_run(const struct snapshot *snapshot, const struct query *que
 	if (groups.count)
 		qsort_r(groups.items, groups.count, sizeof *groups.items, compare_groups, &groups);
 	err = table_cut(&table, &groups, is_shown);
+	if (!err)
+		err = histogram_collect(snapshot, query, &table.histogram);
 	if (err)
 		return err;
 	*ret = table;

@@ -18,6 +18,7 @@ enum query_show {
 	QUERY_COUNT,
 	QUERY_TEMPORARY,
 	QUERY_LIFETIME,
+	QUERY_WASTE,
 };
 enum query_group {
 	QUERY_LINE,
@@ -26,19 +27,33 @@ enum query_group {
 	QUERY_MODULE,
 	QUERY_TRACEBACK,
 	QUERY_PROCESS,
+	QUERY_SIZE,
+	QUERY_THREAD,
 };
 enum query_charge { QUERY_CHARGE_CALLER, QUERY_CHARGE_CALLEE };
-enum query_filter_kind { FILTER_FILE, FILTER_FUNCTION, FILTER_MODULE, FILTER_LINE };
+enum query_histogram { QUERY_NO_HISTOGRAM, QUERY_SIZE_HISTOGRAM, QUERY_LIFETIME_HISTOGRAM };
+enum query_filter_kind {
+	FILTER_FILE,
+	FILTER_FUNCTION,
+	FILTER_MODULE,
+	FILTER_LINE,
+	FILTER_THREAD,
+	FILTER_SIZE,
+	FILTER_AGE,
+};
 
 /*
  * A pattern of fnmatch(3) against what a frame has: its file, as a path or as a label; its
  * function; its module, as a path or its last component; or its "file:line", in both forms of the
- * file.
+ * file; or against the thread that made a block, its name or its number. Sizes and ages lie in a
+ * range; only a block that lives has an age.
  */
 struct query_filter {
 	bool inclusive;
 	enum query_filter_kind kind;
-	const char *pattern;
+	const char *pattern; /* of a range: as it was given */
+	struct size_range size;
+	struct time_range age;
 };
 
 struct query {
@@ -48,11 +63,12 @@ struct query {
 	size_t top;
 	const char *const *skip; /* fnmatch patterns against function, file or module */
 	size_t skip_count;
-	bool cumulative;    /* not with QUERY_TRACEBACK and QUERY_PROCESS */
+	bool cumulative;    /* not with rows that are no single frames: query_is_by_frame */
 	uint64_t min_bytes; /* rows with less are not shown, but counted as other */
 	const struct query_filter *filters;
 	size_t filter_count;
 	bool all_frames; /* filters look at every frame of a stack, not at the charged one alone */
+	enum query_histogram histogram;
 };
 
 struct table_row {
@@ -63,6 +79,8 @@ struct table_row {
 	const char *module;   /* likewise */
 	uint32_t line;	      /* likewise, 0 */
 	const struct snapshot_process *process; /* of QUERY_PROCESS; NULL: not known */
+	struct size_range size;			/* of QUERY_SIZE */
+	const struct snapshot_thread *thread;	/* of QUERY_THREAD; NULL: not known */
 	uint64_t bytes;				/* of the quantity shown */
 	uint64_t blocks;
 	uint64_t old_bytes; /* of a comparison: what it was */
@@ -91,28 +109,39 @@ struct table {
 	uint64_t shown_lifetime_ns;
 	uint64_t old_shown_bytes;
 	uint64_t old_shown_blocks;
-	uint64_t lineless_sites; /* sites of the quantity shown, charged without a source line */
+	uint64_t unknown_blocks; /* of QUERY_WASTE: those that passed of which it is not known */
+	struct snapshot_kept histogram; /* its sizes or lifetimes, as asked for */
+	uint64_t lineless_sites; /* stacks of the quantity shown, charged without a source line */
 };
 
 /*
  * Answers a query. Quantities: peak and current as named; leaked is current + ended; total and
  * count are both the total, ordered by bytes and by blocks; temporary has blocks alone (bytes are
- * 0); lifetime is what was released, ordered by the mean lifetime of a block. Rows with nothing of
+ * 0); lifetime is what was released, ordered by the mean lifetime of a block; waste is what can be
+ * used beyond what was asked for, of the blocks at the peak. Rows with nothing of
  * the quantity shown (neither bytes nor blocks) are left out. Order: bytes (for count and temporary
  * blocks), then the other figure, then label (numbers in it by value), biggest first.
  *
  * What passes: a site that some inclusive filter matches, if there are any, and no exclusive one.
  *
+ * A filter of ages takes a part of a site's live blocks; counters of rows have then nothing but
+ * what passed of current and ended.
+ *
  * What is one row: for a line its full path and number (labels may be equal); where a site is
  * charged without a line, function and module, or module and offset. For a file its full path, for
  * a function its name with that path (or with the module where there is none), for a module its
  * path; for a traceback lines and functions of all frames from the charged one outwards; for a
- * process the one that was started or attached to, with the children that were followed.
+ * process the one that was started or attached to, with the children that were followed; for a size
+ * one class of sizes, for a thread the one that made the block (in a comparison all of its name).
  *
  * Cumulative: a site counts for the row of its charged frame, and for those of all other frames
  * that charge_counts; once each.
  *
- * The table borrows strings of the snapshot and must be released before it. Errors: no memory.
+ * The histogram is of the whole session or, with filters, of what passes them (sizes alone).
+ *
+ * The table borrows strings of the snapshot and must be released before it. Errors: no memory;
+ * ERROR_UNSUPPORTED where the snapshot has not kept what the query asks for; ERROR_USAGE for ages
+ * of blocks that need not live.
  */
 struct error *query_run(const struct snapshot *snapshot, const struct query *query,
 			struct table *ret);
@@ -127,11 +156,17 @@ void query_quantity(enum query_show show, const struct site_counters *counters, 
  * files by their label, modules by their last component, processes by their command. Order:
  * magnitude of the difference in bytes, bytes, the same for blocks (for count blocks first), label,
  * biggest first. query->min_bytes is held against the difference. show is neither temporary nor
- * lifetime. The table borrows from both. Errors: no memory.
+ * lifetime. The table borrows from both. Errors as query_run.
  */
 struct error *query_compare(const struct snapshot *old, const struct snapshot *new,
 			    const struct query *query, struct table *ret);
 
 void table_deinit(struct table *table);
+
+/* Whether its rows are single frames, of which a stack may have several. */
+bool query_is_by_frame(const struct query *query);
+
+/* What of enum snapshot_kept_flags a session has to keep so that its snapshot answers the query. */
+unsigned query_needs(const struct query *query);
 
 #endif

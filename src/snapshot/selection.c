@@ -5,6 +5,7 @@
 
 #include "snapshot/charge.h"
 #include "snapshot/filter.h"
+#include "snapshot/needs.h"
 #include "snapshot/sum.h"
 
 static int compare_numbers(uint64_t a, uint64_t b)
@@ -49,17 +50,18 @@ static struct error *add(struct selection *selection, struct charge *charge, str
 			 size_t index)
 {
 	const struct snapshot_site *site = &selection->snapshot->sites[index];
-	bool passes;
+	struct site_counters counters;
 	selection->stack_of_site[index] = SELECTION_NO_STACK;
 	size_t charged = charge_frame(charge, site);
-	struct error *err = filter_passes(filter, site, charged, &passes);
-	if (err || !passes)
+	struct error *err = filter_counters(filter, site, charged, &counters);
+	if (err || (!counters.total_blocks && !counters.current_blocks && !counters.ended_blocks &&
+		    !counters.failed_calls))
 		return err;
 	struct selection_stack *stack = &selection->stacks[selection->count++];
 	*stack = (struct selection_stack){.site = index,
 					  .process = site->process,
 					  .truncated = site->truncated,
-					  .counters = site->counters};
+					  .counters = counters};
 	if (charged != SIZE_MAX) {
 		stack->frames = &selection->snapshot->stacks[site->first_frame + charged];
 		stack->frame_count = site->frame_count - charged;
@@ -73,7 +75,9 @@ struct error *selection_make(const struct snapshot *snapshot, const struct query
 	_cleanup_charge_ struct charge charge = {0};
 	_cleanup_filter_ struct filter filter = {0};
 	_cleanup_selection_ struct selection selection = {.snapshot = snapshot, .query = query};
-	struct error *err = charge_init(&charge, snapshot, query);
+	struct error *err = needs_check(snapshot, query);
+	if (!err)
+		err = charge_init(&charge, snapshot, query);
 	if (!err)
 		err = filter_init(&filter, snapshot, query);
 	if (err)

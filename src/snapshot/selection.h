@@ -40,7 +40,7 @@ struct selection {
 	size_t *stack_of_site; /* of each site of the snapshot */
 };
 
-/* Snapshot and query must outlive the selection. Errors: no memory. */
+/* Snapshot and query must outlive the selection. Errors as query_run. */
 struct error *selection_make(const struct snapshot *snapshot, const struct query *query,
 			     struct selection *ret);
 void selection_deinit(struct selection *selection);

@@ -45,6 +45,7 @@ void snapshot_destroy(struct snapshot *snapshot)
 	free(snapshot->detail_sites);
 	free(snapshot->modules);
 	free(snapshot->source_lines);
+	kept_deinit(&snapshot->kept);
 	free(snapshot);
 }
 
@@ -234,5 +235,5 @@ struct error *snapshot_check(const struct snapshot *snapshot)
 		return error_new(ERROR_BAD_INPUT,
 				 "snapshot: the %s of the sites do not add up to the totals",
 				 bytes_hold ? "blocks" : "bytes");
-	return NULL;
+	return kept_check(snapshot);
 }

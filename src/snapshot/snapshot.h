@@ -16,6 +16,7 @@
 
 #include "base/counters.h"
 #include "base/error.h"
+#include "snapshot/kept.h"
 
 /* One source position of a stack, after inline expansion. Strings are interned in the snapshot. */
 struct snapshot_frame {
@@ -35,6 +36,7 @@ struct snapshot_site {
 	size_t frame_count;
 	uint32_t process; /* index into processes: the root of the tree it was seen in */
 	bool truncated;
+	struct snapshot_traits traits;
 	struct site_counters counters;
 };
 
@@ -163,6 +165,7 @@ struct snapshot {
 	size_t module_count, module_capacity;
 	struct snapshot_source_line *source_lines; /* in the order of file and line */
 	size_t source_line_count, source_line_capacity;
+	struct snapshot_kept kept;
 	/* Private to snapshot: every string kept once, every frame found by its value. */
 	struct snapshot_strings *strings;
 	struct snapshot_frame_index *frame_index;

@@ -40,5 +40,6 @@ void table_deinit(struct table *table)
 	for (size_t i = 0; i < table->row_count; i++)
 		free(table->rows[i].label);
 	free(table->rows);
+	kept_deinit(&table->histogram);
 	*table = (struct table){0};
 }

@@ -336,6 +336,24 @@ struct error *proc_command(pid_t pid, char ***argv_ret, size_t *count_ret)
 	return NULL;
 }
 
+void proc_comm(pid_t pid, pid_t tid, char name[16])
+{
+	enum { NAME_BYTES = 16 };
+	char path[64];
+	_cleanup_free_ char *text = NULL;
+	size_t count;
+	snprintf(path, sizeof path, "/proc/%d/task/%d/comm", pid, tid);
+	struct error *err = read_whole(path, &text, &count);
+	error_free(err);
+	if (err || !count)
+		return;
+	count -= text[count - 1] == '\n';
+	if (count >= NAME_BYTES)
+		count = NAME_BYTES - 1;
+	memcpy(name, text, count);
+	name[count] = 0;
+}
+
 static bool fd_is_mapped_file(int fd, const struct proc_mapping *mapping)
 {
 	struct stat status;

@@ -78,6 +78,9 @@ struct error *proc_command(pid_t pid, char ***argv_ret, size_t *count_ret);
 /* The path of the executable, named as a mapping of it is; owned by the caller. ERROR_GONE. */
 struct error *proc_program(pid_t pid, char **ret);
 
+/* The name of a thread (comm, proc(5)); left as it is where the thread has gone. */
+void proc_comm(pid_t pid, pid_t tid, char name[16]);
+
 /*
  * Opens a file that a target names, below the target's own root, following only links inside it;
  * or, where the name leads elsewhere meanwhile, the mapped file itself (/proc/PID/map_files). Only

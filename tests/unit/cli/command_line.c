@@ -213,15 +213,114 @@ START_TEST(report_takes_several_snapshots_and_diff_two)
 }
 END_TEST
 
+START_TEST(ranges_of_sizes_and_ages_have_two_ends)
+{
+	_cleanup_options_ struct options o;
+	accept(&o, "report", "--filter=size=64..4096", "--filter=size=..64k",
+	       "--filter=size=1MiB..", "--filter=size=32", "--filter=age=>10s", "--exclude=age=<5m",
+	       "a.snapshot");
+	static const struct size_range sizes[] = {
+		{64, 4096}, {0, 65536}, {1 << 20, UINT64_MAX}, {32, 32}};
+	for (size_t i = 0; i < 4; i++) {
+		ck_assert_int_eq(o.query.filters[i].kind, FILTER_SIZE);
+		ck_assert_uint_eq(o.query.filters[i].size.low_bytes, sizes[i].low_bytes);
+		ck_assert_uint_eq(o.query.filters[i].size.high_bytes, sizes[i].high_bytes);
+	}
+	ck_assert_uint_eq(o.query.filters[4].age.low_ns, 10000000000);
+	ck_assert_uint_eq(o.query.filters[4].age.high_ns, UINT64_MAX);
+	ck_assert_uint_eq(o.query.filters[5].age.low_ns, 0);
+	ck_assert_uint_eq(o.query.filters[5].age.high_ns, 300000000000);
+	ck_assert_uint_eq(o.session.keep, 0);
+}
+END_TEST
+
+START_TEST(ranges_that_are_none_are_told_with_what_is_near)
+{
+	static const char *const sizes[] = {"size=x",  "size=1..2..3", "size=9..8",
+					    "size=..", "size=-1",      "size=4 .. 8"};
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		_cleanup_free_ char *message = NULL;
+		ck_assert_int_gt(asprintf(&message,
+					  "bad filter '%s': give a size such as 32, or a range "
+					  "such as 64..4096, ..4KiB or 1MiB..",
+					  sizes[i]),
+				 0);
+		refuse(message, "report", "--filter", sizes[i], "a");
+	}
+	refuse("bad filter 'size=1000..': sizes above 256 are told apart at every eighth of a "
+	       "power "
+	       "of two: the nearest are 960 and 1024",
+	       "report", "--filter=size=1000..", "a");
+	refuse("bad filter 'age=10s': give age=>10s for what is older, or age=<10s for what is "
+	       "younger",
+	       "report", "--filter=age=10s", "a");
+	refuse("bad filter 'age=>90s': ages are not told apart there: the nearest borders are 1m "
+	       "and "
+	       "100s",
+	       "report", "--filter=age=>90s", "a");
+}
+END_TEST
+
+START_TEST(a_session_keeps_what_its_own_report_asks_for)
+{
+	static const struct {
+		const char *option;
+		unsigned keep;
+	} rows[] = {
+		{"--group-by=size", KEPT_SIZES},
+		{"--group-by=thread", KEPT_THREADS},
+		{"--show=waste", KEPT_WASTE},
+		{"--filter=size=8", KEPT_SIZES},
+		{"--exclude=thread=x", KEPT_THREADS},
+		{"--histogram=size", 0},
+		{"--keep=thread,size", KEPT_SIZES | KEPT_THREADS},
+		{"--keep=waste", KEPT_WASTE},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		_cleanup_options_ struct options o;
+		accept(&o, "run", rows[i].option, "prog");
+		ck_assert_uint_eq(o.session.keep, rows[i].keep);
+	}
+	refuse("bad value 'size,' for --keep: give a comma-separated list of size|thread|waste",
+	       "run", "--keep=size,", "prog");
+	refuse("bad value 'age' for --keep: give a comma-separated list of size|thread|waste",
+	       "run", "--keep", "age", "prog");
+}
+END_TEST
+
+START_TEST(ages_and_histograms_refuse_what_they_do_not_know)
+{
+	refuse("age= is of blocks that live: give --show current or --show leaked", "run",
+	       "--filter=age=>10s", "prog");
+	refuse("--histogram lifetime is of the whole session: give no --filter and no --exclude",
+	       "report", "--histogram=lifetime", "--filter=file=x", "a");
+	refuse("--histogram does not go with age=: ages are of live blocks alone", "report",
+	       "--histogram=size", "--filter=age=>10s", "a");
+	refuse("--cumulative is for rows of single frames: give --group-by "
+	       "line|file|function|module",
+	       "report", "--cumulative", "-gsize", "a");
+	refuse("--histogram is for tables (--format text|json|csv), --format folded has whole "
+	       "stacks",
+	       "report", "--histogram=size", "--format=folded", "a");
+	refuse("--show waste is for tables (--format text|json|csv), --format folded has whole "
+	       "stacks",
+	       "report", "--show=waste", "--format=folded", "a");
+	refuse("--filter age= is for tables (--format text|json|csv), --format folded has whole "
+	       "stacks",
+	       "report", "--filter=age=>10s", "--show=current", "--format=folded", "a");
+}
+END_TEST
+
 START_TEST(filters_of_both_kinds_keep_their_order)
 {
 	_cleanup_options_ struct options o;
 	accept(&o, "report", "--filter=file=src/*", "--exclude", "function=a=b", "--filter",
 	       "module=libc*", "--exclude=line=x.c:3", "a.snapshot");
-	static const struct query_filter wants[] = {{true, FILTER_FILE, "src/*"},
-						    {false, FILTER_FUNCTION, "a=b"},
-						    {true, FILTER_MODULE, "libc*"},
-						    {false, FILTER_LINE, "x.c:3"}};
+	static const struct query_filter wants[] = {
+		{.inclusive = true, .kind = FILTER_FILE, .pattern = "src/*"},
+		{.kind = FILTER_FUNCTION, .pattern = "a=b"},
+		{.inclusive = true, .kind = FILTER_MODULE, .pattern = "libc*"},
+		{.kind = FILTER_LINE, .pattern = "x.c:3"}};
 	ck_assert_uint_eq(o.query.filter_count, 4);
 	for (size_t i = 0; i < 4; i++) {
 		ck_assert(o.query.filters[i].inclusive == wants[i].inclusive);
@@ -482,17 +581,17 @@ START_TEST(a_bad_value_is_told_with_what_is_wanted)
 	       "--engine=diesel");
 	refuse("bad value 'all' for --follow: give one of children|none", "run", "--follow=all");
 	refuse("bad value 'lines' for --group-by: give one of "
-	       "line|file|function|module|traceback|process",
+	       "line|file|function|module|traceback|process|size|thread",
 	       "run", "-glines");
 	refuse("bad value 'leaks' for --show: give one of "
-	       "peak|current|total|leaked|count|temporary|lifetime",
+	       "peak|current|total|leaked|count|temporary|lifetime|waste",
 	       "run", "--show", "leaks");
-	static const char *const filters[] = {"file", "file=", "files=x", "=x", "thread=1"};
+	static const char *const filters[] = {"file", "file=", "files=x", "=x", "pid=1"};
 	for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
 		_cleanup_free_ char *message = NULL;
 		ck_assert_int_gt(asprintf(&message,
-					  "bad value '%s' for --exclude: give KIND=PATTERN, where "
-					  "KIND is one of file|function|module|line",
+					  "bad filter '%s': give KIND=PATTERN, where KIND is one "
+					  "of file|function|module|line|thread|size|age",
 					  filters[i]),
 				 0);
 		refuse(message, "report", "--exclude", filters[i], "a");
@@ -566,6 +665,8 @@ static Suite *make_suite(void)
 	tcase_add_test(meaning, report_takes_several_snapshots_and_diff_two);
 	tcase_add_test(meaning, export_is_a_report_that_names_its_format);
 	tcase_add_test(meaning, filters_of_both_kinds_keep_their_order);
+	tcase_add_test(meaning, ranges_of_sizes_and_ages_have_two_ends);
+	tcase_add_test(meaning, a_session_keeps_what_its_own_report_asks_for);
 	tcase_add_test(meaning, letters_may_be_joined_and_end_in_a_value);
 	tcase_add_test(meaning, the_last_of_an_option_wins);
 	tcase_add_test(meaning, the_later_of_quiet_and_verbose_wins);
@@ -589,6 +690,8 @@ static Suite *make_suite(void)
 	tcase_add_test(complaints, a_missing_value_is_told_for_every_option_that_takes_one);
 	tcase_add_test(complaints, a_value_too_many_is_told);
 	tcase_add_test(complaints, a_bad_value_is_told_with_what_is_wanted);
+	tcase_add_test(complaints, ranges_that_are_none_are_told_with_what_is_near);
+	tcase_add_test(complaints, ages_and_histograms_refuse_what_they_do_not_know);
 	suite_add_tcase(suite, complaints);
 	return suite;
 }

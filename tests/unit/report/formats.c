@@ -5,7 +5,8 @@
 #include "snapshot/merge.h"
 #include "unit/report/stacks.h"
 
-static const struct query_filter only_walk[] = {{true, FILTER_FUNCTION, "walk"}};
+static const struct query_filter only_walk[] = {
+	{.inclusive = true, .kind = FILTER_FUNCTION, .pattern = "walk"}};
 
 static const struct {
 	const char *format;

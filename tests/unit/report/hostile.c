@@ -69,9 +69,10 @@ static void ask_stacks(const struct snapshot *snapshot, struct query query)
 
 static void ask_everything(const struct snapshot *old, const struct snapshot *new)
 {
-	static const struct query_filter filters[] = {{true, FILTER_FILE, "*"},
-						      {true, FILTER_MODULE, "*x*"},
-						      {false, FILTER_LINE, "*:4?4"}};
+	static const struct query_filter filters[] = {
+		{.inclusive = true, .kind = FILTER_FILE, .pattern = "*"},
+		{.inclusive = true, .kind = FILTER_MODULE, .pattern = "*x*"},
+		{.kind = FILTER_LINE, .pattern = "*:4?4"}};
 	for (enum query_show show = QUERY_PEAK; show < QUERY_LIFETIME; show++)
 		ask_stacks(new, (struct query){.show = show});
 	for (enum query_group by = QUERY_LINE; by <= QUERY_PROCESS; by++) {

@@ -186,8 +186,9 @@ END_TEST
 
 START_TEST(the_question_is_told_with_its_filters)
 {
-	static const struct query_filter filters[] = {{true, FILTER_FILE, "src/*"},
-						      {false, FILTER_LINE, "a.c:3"}};
+	static const struct query_filter filters[] = {
+		{.inclusive = true, .kind = FILTER_FILE, .pattern = "src/*"},
+		{.kind = FILTER_LINE, .pattern = "a.c:3"}};
 	struct snapshot *snapshot = sample_snapshot();
 	_cleanup_buffer_ struct buffer out = {0};
 	json_t *report = render(snapshot,

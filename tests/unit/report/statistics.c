@@ -94,12 +94,12 @@ struct filter_pair {
 };
 
 static const struct filter_pair filters[] = {
-	{{true, FILTER_FILE, "lib/*"}, "lib/*", 0},
-	{{true, FILTER_FILE, "[az].?"}, "[az].?", 0},
-	{{true, FILTER_LINE, "*.c:7"}, "*.c", 7},
-	{{false, FILTER_FILE, "*/b.c"}, "*/b.c", 0},
-	{{false, FILTER_LINE, "x/lib.c:3"}, "x/lib.c", 3},
-	{{false, FILTER_FILE, "z*"}, "z*", 0},
+	{{.inclusive = true, .kind = FILTER_FILE, .pattern = "lib/*"}, "lib/*", 0},
+	{{.inclusive = true, .kind = FILTER_FILE, .pattern = "[az].?"}, "[az].?", 0},
+	{{.inclusive = true, .kind = FILTER_LINE, .pattern = "*.c:7"}, "*.c", 7},
+	{{.kind = FILTER_FILE, .pattern = "*/b.c"}, "*/b.c", 0},
+	{{.kind = FILTER_LINE, .pattern = "x/lib.c:3"}, "x/lib.c", 3},
+	{{.kind = FILTER_FILE, .pattern = "z*"}, "z*", 0},
 };
 enum { FILTERS = sizeof filters / sizeof *filters };
 

@@ -10,8 +10,9 @@ static void render(const struct snapshot *snapshot, struct query query,
 	table_deinit(&table);
 }
 
-static const struct query_filter sample_filters[] = {{true, FILTER_FILE, "src/*"},
-						     {false, FILTER_FUNCTION, "x\ny"}};
+static const struct query_filter sample_filters[] = {
+	{.inclusive = true, .kind = FILTER_FILE, .pattern = "src/*"},
+	{.kind = FILTER_FUNCTION, .pattern = "x\ny"}};
 
 static const struct {
 	const char *golden;

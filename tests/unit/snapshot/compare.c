@@ -195,7 +195,7 @@ END_TEST
 
 START_TEST(filters_hold_for_both)
 {
-	struct query_filter filter = {true, FILTER_FILE, "a.c"};
+	struct query_filter filter = {.inclusive = true, .kind = FILTER_FILE, .pattern = "a.c"};
 	add(old, at("a.c", 1), 10, 1);
 	add(old, at("b.c", 1), 1000, 1);
 	add(new, at("a.c", 1), 20, 1);

@@ -171,6 +171,55 @@ static void expect_rest(const struct snapshot *s, struct buffer *out)
 			      (unsigned long long)s->detail_sites[i].blocks);
 }
 
+static void expect_threads(const struct snapshot *s, struct buffer *out)
+{
+	buffer_printf(out, "KEPT %u\n", s->kept.flags);
+	for (size_t i = 0; i < s->kept.thread_count; i++) {
+		buffer_printf(out, "THRD %u %u", s->kept.threads[i].pid, s->kept.threads[i].tid);
+		put_string(out, s->kept.threads[i].name);
+		buffer_char(out, '\n');
+	}
+	for (size_t i = 0; i < s->site_count; i++) {
+		const struct snapshot_traits *traits = &s->sites[i].traits;
+		buffer_printf(out, "TRAI %u %u", traits->thread, traits->waste_bytes);
+		put_number(out, traits->size.low_bytes);
+		put_number(out, traits->size.high_bytes);
+		buffer_char(out, '\n');
+	}
+}
+
+static void expect_kept(const struct snapshot *s, struct buffer *out)
+{
+	for (size_t i = 0; i < s->kept.age_count; i++) {
+		const struct snapshot_age *one = &s->kept.ages[i];
+		buffer_printf(out, "AGES %u", one->site);
+		put_numbers(out,
+			    (const uint64_t[]){one->age.low_ns, one->age.high_ns, one->bytes,
+					       one->blocks},
+			    4);
+		buffer_char(out, '\n');
+	}
+	for (size_t i = 0; i < s->kept.size_count; i++) {
+		const struct snapshot_size_class *one = &s->kept.sizes[i];
+		buffer_string(out, "SIZE");
+		put_numbers(out,
+			    (const uint64_t[]){one->size.low_bytes, one->size.high_bytes,
+					       one->total_bytes, one->total_blocks,
+					       one->current_bytes, one->current_blocks},
+			    6);
+		buffer_char(out, '\n');
+	}
+	for (size_t i = 0; i < s->kept.lifetime_count; i++) {
+		const struct snapshot_lifetime_class *one = &s->kept.lifetimes[i];
+		buffer_string(out, "LIFE");
+		put_numbers(out,
+			    (const uint64_t[]){one->lifetime.low_ns, one->lifetime.high_ns,
+					       one->bytes, one->blocks},
+			    4);
+		buffer_char(out, '\n');
+	}
+}
+
 static void read_by_page(const struct buffer *body, struct buffer *ret)
 {
 	char path[] = "/tmp/tracealloc-body-XXXXXX", command[256], piece[4096];
@@ -205,6 +254,8 @@ START_TEST(the_page_describes_every_figure)
 	expect_frames(snapshot, &want);
 	expect_sites(snapshot, &want);
 	expect_rest(snapshot, &want);
+	expect_threads(snapshot, &want);
+	expect_kept(snapshot, &want);
 	ck_assert_str_eq(buffer_text(&got), buffer_text(&want));
 	snapshot_destroy(snapshot);
 }

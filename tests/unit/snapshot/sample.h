@@ -35,6 +35,31 @@ static inline const char *sample_string(struct snapshot *snapshot, uint64_t *sta
 	return kept;
 }
 
+/* One block of the newest site is young, the others are old; the classes of its size and lifetimes.
+ */
+static inline void sample_add_kept(struct snapshot *snapshot, const struct site_counters *c,
+				   uint64_t size)
+{
+	struct snapshot_kept more = {0};
+	uint32_t site = (uint32_t)snapshot->site_count - 1;
+	struct snapshot_age young = {site, {0, 1000}, size, 1};
+	struct snapshot_age old = {
+		site, {1000, UINT64_MAX}, c->current_bytes - size, c->current_blocks - 1};
+	struct snapshot_size_class sizes = {size_power_range(size_power_of(size)), c->total_bytes,
+					    c->total_blocks, c->current_bytes, c->current_blocks};
+	struct snapshot_lifetime_class lifetimes = {
+		lifetime_class_range(lifetime_class_of(c->lifetime_ns)), c->released_bytes,
+		c->released_blocks};
+	if (c->current_blocks)
+		ck_assert_ptr_null(kept_add_age(&snapshot->kept, &young));
+	if (c->current_blocks > 1)
+		ck_assert_ptr_null(kept_add_age(&snapshot->kept, &old));
+	ck_assert_ptr_null(kept_add_size(&more, &sizes));
+	ck_assert_ptr_null(kept_add_lifetime(&more, &lifetimes));
+	ck_assert_ptr_null(kept_add_histograms(&snapshot->kept, &more));
+	kept_deinit(&more);
+}
+
 static inline void sample_add_site(struct snapshot *snapshot, uint64_t *state)
 {
 	size_t depth = sample_next(state, 6);
@@ -57,6 +82,10 @@ static inline void sample_add_site(struct snapshot *snapshot, uint64_t *state)
 		.process = sample_next(state, 3) ? (uint32_t)sample_next(state, 2)
 						 : SNAPSHOT_NO_PROCESS,
 		.truncated = sample_next(state, 2),
+		.traits = {.thread = (uint32_t)sample_next(state, 4),
+			   .waste_bytes = sample_next(state, 5) ? (uint32_t)sample_next(state, 99)
+								: SNAPSHOT_NO_WASTE,
+			   .size = size_class_range(size_class_of(size))},
 		.counters = {.current_bytes = size * kept,
 			     .current_blocks = kept,
 			     .released_bytes = size * released,
@@ -73,6 +102,7 @@ static inline void sample_add_site(struct snapshot *snapshot, uint64_t *state)
 			     .failed_calls = sample_next(state, 2)},
 	};
 	ck_assert_ptr_null(snapshot_add_site(snapshot, &site));
+	sample_add_kept(snapshot, &site.counters, size);
 	struct total_counters *t = &snapshot->totals;
 	const struct site_counters *c = &site.counters;
 	t->current_bytes += c->current_bytes;
@@ -164,6 +194,12 @@ static inline struct snapshot *sample_random(uint64_t seed, size_t site_count)
 	snapshot->truncated_stacks = 11;
 	snapshot->incomplete_stacks = 12;
 	snapshot->cost = (struct snapshot_cost){1, 2, 3, 4, 5, 6};
+	snapshot->kept.flags = KEPT_HISTOGRAMS | KEPT_AGES | KEPT_SIZES | KEPT_THREADS | KEPT_WASTE;
+	for (uint32_t i = 0; i < 3; i++) {
+		struct snapshot_thread thread = {100, 100 + i,
+						 sample_string(snapshot, &state, "thread", 5)};
+		ck_assert_ptr_null(kept_add_thread(&snapshot->kept, &thread));
+	}
 	sample_add_around(snapshot, &state);
 	for (size_t i = 0; i < site_count; i++)
 		sample_add_site(snapshot, &state);
@@ -194,6 +230,7 @@ static inline void sample_expect_same_sites(const struct snapshot *a, const stru
 		ck_assert_uint_eq(one->frame_count, other->frame_count);
 		ck_assert_uint_eq(one->process, other->process);
 		ck_assert(one->truncated == other->truncated);
+		ck_assert(!memcmp(&one->traits, &other->traits, sizeof one->traits));
 		ck_assert(!memcmp(&one->counters, &other->counters, sizeof one->counters));
 		for (size_t k = 0; k < one->frame_count; k++)
 			ck_assert(sample_same_frame(snapshot_site_frame(a, one, k),
@@ -235,6 +272,28 @@ static inline void sample_expect_same_around(const struct snapshot *a, const str
 			  a->blind_modules[i].sites == b->blind_modules[i].sites);
 }
 
+static inline void sample_expect_same_kept(const struct snapshot_kept *a,
+					   const struct snapshot_kept *b)
+{
+	ck_assert(a->flags == b->flags && a->thread_count == b->thread_count &&
+		  a->age_count == b->age_count && a->size_count == b->size_count &&
+		  a->lifetime_count == b->lifetime_count);
+	for (size_t i = 0; i < a->thread_count; i++)
+		ck_assert(a->threads[i].pid == b->threads[i].pid &&
+			  a->threads[i].tid == b->threads[i].tid &&
+			  sample_same_string(a->threads[i].name, b->threads[i].name));
+	for (size_t i = 0; i < a->age_count; i++)
+		ck_assert(a->ages[i].site == b->ages[i].site &&
+			  a->ages[i].age.low_ns == b->ages[i].age.low_ns &&
+			  a->ages[i].age.high_ns == b->ages[i].age.high_ns &&
+			  a->ages[i].bytes == b->ages[i].bytes &&
+			  a->ages[i].blocks == b->ages[i].blocks);
+	for (size_t i = 0; i < a->size_count; i++)
+		ck_assert(!memcmp(&a->sizes[i], &b->sizes[i], sizeof a->sizes[i]));
+	for (size_t i = 0; i < a->lifetime_count; i++)
+		ck_assert(!memcmp(&a->lifetimes[i], &b->lifetimes[i], sizeof a->lifetimes[i]));
+}
+
 static inline void sample_expect_same(const struct snapshot *a, const struct snapshot *b)
 {
 	ck_assert(a->origin == b->origin && a->pid == b->pid && a->depth == b->depth &&
@@ -269,6 +328,7 @@ static inline void sample_expect_same(const struct snapshot *a, const struct sna
 			a->source_lines[i].text,
 			snapshot_source_text(b, a->source_lines[i].file, a->source_lines[i].line));
 	sample_expect_same_around(a, b);
+	sample_expect_same_kept(&a->kept, &b->kept);
 	sample_expect_same_sites(a, b);
 }
 

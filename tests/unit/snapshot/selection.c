@@ -6,8 +6,9 @@
 
 enum { ROUNDS = 40, SITES = 300 };
 
-static const struct query_filter filters[] = {{true, FILTER_FUNCTION, "function-1*"},
-					      {false, FILTER_FILE, "file-3*"}};
+static const struct query_filter filters[] = {
+	{.inclusive = true, .kind = FILTER_FUNCTION, .pattern = "function-1*"},
+	{.kind = FILTER_FILE, .pattern = "file-3*"}};
 static const struct query questions[] = {
 	{.show = QUERY_TOTAL, .top = SIZE_MAX},
 	{.show = QUERY_CURRENT, .charge = QUERY_CHARGE_CALLEE, .top = SIZE_MAX},

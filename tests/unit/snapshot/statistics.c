@@ -343,10 +343,11 @@ static bool model_matches(const struct model_site *site, bool all_frames, const 
 
 START_TEST(filters_let_pass_what_a_naive_model_says)
 {
-	static const struct query_filter filters[] = {{true, FILTER_LINE, "a.c:[1-4]"},
-						      {true, FILTER_LINE, "*:1?"},
-						      {false, FILTER_LINE, "a.c:3"},
-						      {false, FILTER_LINE, "a.c:1*"}};
+	static const struct query_filter filters[] = {
+		{.inclusive = true, .kind = FILTER_LINE, .pattern = "a.c:[1-4]"},
+		{.inclusive = true, .kind = FILTER_LINE, .pattern = "*:1?"},
+		{.kind = FILTER_LINE, .pattern = "a.c:3"},
+		{.kind = FILTER_LINE, .pattern = "a.c:1*"}};
 	make_random_sites(7);
 	for (size_t which = 0; which < 1u << 4; which++) {
 		for (int all_frames = 0; all_frames < 2; all_frames++) {
@@ -381,7 +382,7 @@ END_TEST
 
 static uint64_t filtered(enum query_filter_kind kind, const char *pattern)
 {
-	struct query_filter filter = {true, kind, pattern};
+	struct query_filter filter = {.inclusive = true, .kind = kind, .pattern = pattern};
 	struct table table =
 		ask((struct query){.show = QUERY_CURRENT, .filters = &filter, .filter_count = 1});
 	uint64_t bytes = table.shown_bytes;

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* All live blocks, one after the other. */
+#include "ledger/state.h"
+
+struct visitor {
+	struct error *(*visit)(void *context, const struct ledger_live *block);
+	void *context;
+};
+
+static struct error *visit_one(const struct visitor *visitor, const struct space *space,
+			       const struct live_block *block)
+{
+	struct ledger_live live = {
+		.space = space->id,
+		.site = {block->site},
+		.address = {block->address},
+		.size_bytes = block->size_bytes,
+		.born_ns = block->born_ns,
+	};
+	return visitor->visit(visitor->context, &live);
+}
+
+static struct error *visit_open(const struct visitor *visitor, const struct space *space)
+{
+	size_t cursor = 0;
+	struct map_entry *entry;
+	while ((entry = map_next(&space->threads.by_tid, &cursor))) {
+		const struct ledger_thread *thread = entry->value;
+		for (size_t i = 0; i < thread->open_count; i++) {
+			const struct live_block *block = &thread->open[i].block;
+			struct error *err =
+				block->address ? visit_one(visitor, space, block) : NULL;
+			if (err)
+				return err;
+		}
+	}
+	return NULL;
+}
+
+static struct error *visit_space(const struct visitor *visitor, const struct space *space)
+{
+	size_t cursor = 0;
+	struct live_block block;
+	while (live_table_next(&space->blocks, &cursor, &block)) {
+		struct error *err = visit_one(visitor, space, &block);
+		if (err)
+			return err;
+	}
+	return visit_open(visitor, space);
+}
+
+struct error *ledger_visit_live(const struct ledger *ledger,
+				struct error *(*visit)(void *context,
+						       const struct ledger_live *block),
+				void *context)
+{
+	const struct visitor visitor = {visit, context};
+	size_t cursor = 0;
+	struct map_entry *entry;
+	while ((entry = map_next(&ledger->spaces, &cursor))) {
+		struct error *err = visit_space(&visitor, entry->value);
+		if (err)
+			return err;
+	}
+	return NULL;
+}

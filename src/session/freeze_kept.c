@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/* What was kept of blocks beyond the figures of their stacks: traits, ages, histograms. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/cleanup.h"
+#include "session/private.h"
+#include "session/usable.h"
+
+site_id freeze_kept_stack(const struct session *session, uint32_t site, bool waste_known,
+			  struct snapshot_traits *ret)
+{
+	*ret = (struct snapshot_traits){0};
+	if (!session->traits)
+		return (site_id){site};
+	const struct traits_site *traits = traits_site_at(session->traits, site);
+	ret->thread = traits->thread;
+	ret->waste_bytes = waste_known ? traits->waste_bytes : SNAPSHOT_NO_WASTE;
+	if (session->options->keep & KEPT_SIZES)
+		ret->size = size_class_range(traits->size_class);
+	return traits->stack;
+}
+
+bool freeze_kept_knows_waste(const struct session *session)
+{
+	for (size_t i = 0; i < session->probes.count; i++) {
+		const struct space_probe *probe = &session->probes.items[i];
+		const struct image *image = registry_image(session->registry, probe->module);
+		if (strcmp(probe->kind, "none") != 0 &&
+		    !usable_is_known(image ? image_soname(image) : NULL, probe->function))
+			return false;
+	}
+	return true;
+}
+
+static int compare_sites(const void *left, const void *right, void *context)
+{
+	const struct traits_site *a = traits_site_at(context, *(const uint32_t *)left);
+	const struct traits_site *b = traits_site_at(context, *(const uint32_t *)right);
+	int order = (a->stack.v > b->stack.v) - (a->stack.v < b->stack.v);
+	if (!order)
+		order = (a->thread > b->thread) - (a->thread < b->thread);
+	if (!order)
+		order = (a->size_class > b->size_class) - (a->size_class < b->size_class);
+	return order ? order
+		     : (a->waste_bytes > b->waste_bytes) - (a->waste_bytes < b->waste_bytes);
+}
+
+struct error *freeze_kept_order(const struct session *session, uint32_t **ret, size_t *count_ret)
+{
+	uint32_t count = ledger_site_count(session->ledger);
+	uint32_t known = session->traits ? traits_site_count(session->traits)
+					 : interner_count(session->interner);
+	if (count > known)
+		count = known;
+	*ret = calloc(count + (size_t)1, sizeof **ret);
+	if (!*ret)
+		return error_no_memory();
+	for (uint32_t i = 0; i < count; i++)
+		(*ret)[i] = i;
+	if (count && session->traits)
+		qsort_r(*ret, count, sizeof **ret, compare_sites, session->traits);
+	*count_ret = count;
+	return NULL;
+}
+
+/* ---- ages and histograms */
+
+/* Live blocks of a site and a class of ages; in the order of `known` first met. */
+struct age {
+	uint32_t site; /* of the snapshot */
+	uint32_t class;
+	struct class_counters figures;
+};
+
+struct gathering {
+	const struct session *session;
+	uint64_t now_ns;
+	const uint32_t *site_numbers;
+	struct map known; /* site << 8 | class -> index into ages + 1, as a pointer */
+	struct age *ages;
+	size_t count, capacity;
+	struct class_counters sizes[SIZE_POWER_COUNT]; /* of live blocks */
+};
+
+static void gathering_deinit(struct gathering *gathering)
+{
+	map_deinit(&gathering->known);
+	free(gathering->ages);
+}
+
+static struct error *age_of(struct gathering *gathering, uint32_t site, uint32_t class,
+			    struct age **ret)
+{
+	uint64_t key = (uint64_t)site << 8 | class;
+	size_t number = (size_t)(uintptr_t)map_get(&gathering->known, key);
+	if (!number) {
+		number = gathering->count + 1;
+		if (!array_reserve(&gathering->ages, &gathering->capacity, number,
+				   sizeof *gathering->ages) ||
+		    !map_put(&gathering->known, key, (void *)number))
+			return error_no_memory();
+		gathering->ages[gathering->count++] = (struct age){.site = site, .class = class};
+	}
+	*ret = &gathering->ages[number - 1];
+	return NULL;
+}
+
+static struct error *gather(void *context, const struct ledger_live *block)
+{
+	struct gathering *gathering = context;
+	uint64_t now_ns = gathering->now_ns;
+	uint64_t age_ns = now_ns > block->born_ns ? now_ns - block->born_ns : 0;
+	uint32_t number = gathering->site_numbers[block->site.v];
+	struct class_counters *size = &gathering->sizes[size_power_of(block->size_bytes)];
+	size->bytes += block->size_bytes;
+	size->blocks++;
+	if (number == FREEZE_NO_SITE)
+		return NULL;
+	struct age *age = NULL;
+	struct error *err = age_of(gathering, number, age_class_of(age_ns), &age);
+	if (err)
+		return err;
+	age->figures.bytes += block->size_bytes;
+	age->figures.blocks++;
+	return NULL;
+}
+
+static int compare_ages(const void *left, const void *right)
+{
+	const struct age *a = left, *b = right;
+	int order = (a->site > b->site) - (a->site < b->site);
+	return order ? order : (a->class > b->class) - (a->class < b->class);
+}
+
+static struct error *add_ages(struct gathering *gathering, struct snapshot_kept *kept)
+{
+	struct error *err = NULL;
+	if (gathering->count)
+		qsort(gathering->ages, gathering->count, sizeof *gathering->ages, compare_ages);
+	for (size_t i = 0; !err && i < gathering->count; i++) {
+		const struct age *age = &gathering->ages[i];
+		struct snapshot_age one = {.site = age->site,
+					   .age = age_class_range(age->class),
+					   .bytes = age->figures.bytes,
+					   .blocks = age->figures.blocks};
+		err = kept_add_age(kept, &one);
+	}
+	return err;
+}
+
+/* Classes without a block are left out. */
+static struct error *add_histograms(const struct gathering *gathering, struct snapshot_kept *kept)
+{
+	const struct histogram_counters *all = ledger_histograms(gathering->session->ledger);
+	struct error *err = NULL;
+	for (uint32_t i = 0; !err && i < SIZE_POWER_COUNT; i++) {
+		struct snapshot_size_class one = {size_power_range(i), all->sizes[i].bytes,
+						  all->sizes[i].blocks, gathering->sizes[i].bytes,
+						  gathering->sizes[i].blocks};
+		if (one.total_blocks)
+			err = kept_add_size(kept, &one);
+	}
+	for (uint32_t i = 0; !err && i < LIFETIME_CLASS_COUNT; i++) {
+		struct snapshot_lifetime_class one = {
+			lifetime_class_range(i), all->lifetimes[i].bytes, all->lifetimes[i].blocks};
+		if (one.blocks)
+			err = kept_add_lifetime(kept, &one);
+	}
+	return err;
+}
+
+static struct error *add_threads(const struct session *session, struct snapshot *snapshot)
+{
+	size_t count = 0;
+	const struct traits_thread *threads =
+		session->traits ? traits_threads(session->traits, &count) : NULL;
+	struct error *err = NULL;
+	for (size_t i = 0; !err && i < count; i++) {
+		const char *name = threads[i].name[0] ? threads[i].name : NULL;
+		struct snapshot_thread thread = {.pid = (uint32_t)threads[i].pid,
+						 .tid = threads[i].tid,
+						 .name = snapshot_string(snapshot, name, &err)};
+		if (!err)
+			err = kept_add_thread(&snapshot->kept, &thread);
+	}
+	return err;
+}
+
+struct error *freeze_kept(struct session *session, const uint32_t *site_numbers,
+			  struct snapshot *snapshot)
+{
+	__attribute__((cleanup(gathering_deinit))) struct gathering gathering = {
+		.session = session, .now_ns = snapshot->duration_ns, .site_numbers = site_numbers};
+	struct snapshot_kept *kept = &snapshot->kept;
+	kept->flags = KEPT_HISTOGRAMS | KEPT_AGES | session->options->keep;
+	struct error *err = add_threads(session, snapshot);
+	if (!err)
+		err = ledger_visit_live(session->ledger, gather, &gathering);
+	if (!err)
+		err = add_ages(&gathering, kept);
+	return err ? err : add_histograms(&gathering, kept);
+}
