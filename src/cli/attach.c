@@ -8,7 +8,7 @@
 #include "session/session.h"
 
 /* What is written is opened first: no target is touched for a report that cannot be. */
-struct error *command_attach(const struct options *options)
+struct error *command_attach(const struct options *options, struct ending *ret)
 {
 	_cleanup_delivery_ struct delivery delivery;
 	struct error *err = delivery_open(options, STDOUT_FILENO, &delivery);
@@ -23,8 +23,10 @@ struct error *command_attach(const struct options *options)
 	struct session_result result = {0};
 	err = session_attach(&session, options->pid, &result);
 	status_close(&status);
-	if (!err)
+	if (!err) {
 		err = delivery_write(&delivery, options, result.snapshot);
+		ret->undelivered = err != NULL;
+	}
 	snapshot_destroy(result.snapshot);
 	return err;
 }

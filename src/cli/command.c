@@ -48,7 +48,7 @@ struct error *command_perform(const struct options *options, char *const envp[],
 	case OPTIONS_RUN:
 		return command_run(options, envp, ret);
 	case OPTIONS_ATTACH:
-		return command_attach(options);
+		return command_attach(options, ret);
 	case OPTIONS_REPORT:
 	case OPTIONS_EXPORT:
 		return command_report(options);

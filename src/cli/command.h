@@ -9,6 +9,8 @@
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "cli/options.h"
 #include "cli/status.h"
@@ -21,6 +23,7 @@
 struct ending {
 	int status;
 	int signal;
+	bool undelivered; /* what was found out could not be written */
 };
 
 /* Performs options->command. envp is the target's environment. */
@@ -28,7 +31,7 @@ struct error *command_perform(const struct options *options, char *const envp[],
 			      struct ending *ret);
 
 struct error *command_run(const struct options *options, char *const envp[], struct ending *ret);
-struct error *command_attach(const struct options *options);
+struct error *command_attach(const struct options *options, struct ending *ret);
 struct error *command_report(const struct options *options);
 struct error *command_diff(const struct options *options);
 struct error *command_doctor(const struct options *options);

@@ -13,7 +13,7 @@
 #include "cli/message.h"
 #include "cli/options.h"
 
-enum { EXIT_OURS = 1, EXIT_USAGE = 2, EXIT_SIGNALLED = 128 };
+enum { EXIT_OURS = 1, EXIT_USAGE = 2, EXIT_UNDELIVERED = 4, EXIT_SIGNALLED = 128 };
 
 /*
  * A standard descriptor that we were started without must not become that of the next file we open:
@@ -35,14 +35,17 @@ static void ignore(int signal_number)
 
 /*
  * A reader that goes away must not end us while a target depends on us: write(2) then fails with
- * EPIPE. A handler rather than SIG_IGN, because exec resets it: the target starts with the
- * disposition that we were started with. One that was ignored already stays so, for both.
+ * EPIPE. Nor must a limit on the size of files (RLIMIT_FSIZE), which then gives EFBIG. A handler
+ * rather than SIG_IGN, because exec resets it: the target starts with the disposition that we were
+ * started with. One that was ignored already stays so, for both.
  */
-static void survive_broken_pipes(void)
+static void survive_refused_writes(void)
 {
+	static const int signals[] = {SIGPIPE, SIGXFSZ};
 	struct sigaction action = {.sa_handler = ignore, .sa_flags = SA_RESTART}, before;
-	if (sigaction(SIGPIPE, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
-		sigaction(SIGPIPE, &action, NULL);
+	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+		if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+			sigaction(signals[i], &action, NULL);
 }
 
 /*
@@ -68,13 +71,15 @@ static int status_of(const struct error *err, const struct ending *ending)
 		return EXIT_SIGNALLED + ending->signal;
 	if (ending->status || !err)
 		return ending->status;
+	if (ending->undelivered)
+		return EXIT_UNDELIVERED;
 	return error_kind_of(err) == ERROR_USAGE ? EXIT_USAGE : EXIT_OURS;
 }
 
 int main(int argc, char **argv)
 {
 	occupy_standard_descriptors();
-	survive_broken_pipes();
+	survive_refused_writes();
 	_cleanup_options_ struct options options;
 	options_init(&options);
 	struct ending ending = {0};

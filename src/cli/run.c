@@ -23,12 +23,16 @@ struct error *command_run(const struct options *options, char *const envp[], str
 	struct session_result result = {0};
 	err = session_run(&session, options->program, envp, &result);
 	status_close(&status);
-	if (!err)
+	if (!err) {
 		err = delivery_write(&delivery, options, result.snapshot);
+		ret->undelivered = err != NULL;
+	}
 	/* Its end is ours even where it was let go of before: after the report, which is ready. */
 	session_await(&result);
-	if (result.exited)
-		*ret = (struct ending){.status = result.exit_status, .signal = result.signal};
+	if (result.exited) {
+		ret->status = result.exit_status;
+		ret->signal = result.signal;
+	}
 	snapshot_destroy(result.snapshot);
 	return err;
 }

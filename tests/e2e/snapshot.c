@@ -206,10 +206,57 @@ START_TEST(a_full_disk_costs_the_snapshot_alone)
 	scratch_make(&scratch);
 	int status = tracealloc_call(&scratch, ARGV("run", "--output", "/dev/full", program));
 	_cleanup_free_ char *errors = tracealloc_text(&scratch, "call.err");
-	ck_assert_int_eq(WEXITSTATUS(status), 1);
+	ck_assert_int_eq(WEXITSTATUS(status), 4);
 	ck_assert_ptr_nonnull(strstr(errors, "Top 10 lines\n"));
 	ck_assert_ptr_nonnull(
 		strstr(errors, "cannot write snapshot '/dev/full': No space left on device"));
+}
+END_TEST
+
+/* As a disk that has so many bytes left: files cannot become longer than that. */
+static void expect_refusal_at(const struct scratch *scratch, const char *snapshot,
+			      const char *program, size_t offset)
+{
+	_cleanup_free_ char *tracealloc = suite_tracealloc();
+	char command[1024];
+	snprintf(command, sizeof command,
+		 "{ prlimit --fsize=%zu %s run --report /dev/null --output %s %s >/dev/null; echo "
+		 "$?; } 2>&1 | "
+		 "cat",
+		 offset, tracealloc, snapshot, program);
+	FILE *pipe = popen(command, "r");
+	char text[1024], want[1024];
+	ck_assert_ptr_nonnull(pipe);
+	size_t count = fread(text, 1, sizeof text - 1, pipe);
+	text[count] = 0;
+	pclose(pipe);
+	snprintf(want, sizeof want, "tracealloc: cannot write snapshot '%s': File too large\n4\n",
+		 snapshot);
+	const char *end = text + (count > strlen(want) ? count - strlen(want) : 0);
+	ck_assert_msg(strcmp(end, want) == 0, "at byte %zu: %s", offset, text);
+	char left[256];
+	snprintf(left, sizeof left, "ls %s | grep -c tmp >/dev/null", scratch->path);
+	ck_assert_msg(system(left) != 0, "something was left at byte %zu", offset);
+}
+
+START_TEST(a_disk_that_is_full_at_any_byte_leaves_the_last_file)
+{
+	_cleanup_free_ char *program = suite_target("calls");
+	_cleanup_scratch_ struct scratch scratch = {0};
+	size_t size, still;
+
+	scratch_make(&scratch);
+	_cleanup_free_ char *snapshot = scratch_file(&scratch, "a.snapshot");
+	call(&scratch, ARGV("run", "--output", snapshot, program));
+	_cleanup_free_ char *bytes = scratch_read(snapshot, &size);
+	/* Times differ from run to run, and the length with them. */
+	size_t end = size - size / 10, step = getenv("TRACEALLOC_LONG") ? 1 : end / 12;
+	for (size_t offset = 0; offset < end; offset += step)
+		expect_refusal_at(&scratch, snapshot, program, offset);
+	_cleanup_free_ char *after = scratch_read(snapshot, &still);
+	ck_assert_uint_eq(still, size);
+	ck_assert_int_eq(memcmp(after, bytes, size), 0);
+	call(&scratch, ARGV("report", snapshot));
 }
 END_TEST
 
@@ -226,5 +273,6 @@ int main(void)
 	tcase_add_test(tests, what_cannot_be_read_is_told_in_one_line);
 	tcase_add_test(tests, a_snapshot_that_cannot_be_written_is_told_before_the_program_starts);
 	tcase_add_test(tests, a_full_disk_costs_the_snapshot_alone);
+	tcase_add_test(tests, a_disk_that_is_full_at_any_byte_leaves_the_last_file);
 	return suite_run(suite);
 }
