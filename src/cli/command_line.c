@@ -277,6 +277,9 @@ static struct error *keep_what_is_asked(struct options *options)
 	if (has_age(query) && query->show != QUERY_CURRENT && query->show != QUERY_LEAKED)
 		return error_new(ERROR_USAGE, "age= is of blocks that live: give --show current or "
 					      "--show leaked");
+	if (options->session.keep & KEPT_RAW && !options->output_path)
+		return error_new(ERROR_USAGE, "--raw leaves the symbols to 'tracealloc report': "
+					      "give --output FILE");
 	options->session.keep |=
 		query_needs(query) & (unsigned)(KEPT_SIZES | KEPT_THREADS | KEPT_WASTE);
 	return NULL;

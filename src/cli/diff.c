@@ -9,13 +9,14 @@
 
 struct error *command_diff(const struct options *options)
 {
+	struct log log = command_log(options, NULL);
 	_cleanup_output_ struct output output;
 	_cleanup_snapshot_ struct snapshot *old = NULL, *new = NULL;
 	struct error *err = output_open("report", options->report_path, STDOUT_FILENO, &output);
 	if (!err)
-		err = saved_read(options->paths[0], &old);
+		err = saved_read(options->paths[0], &log, &old);
 	if (!err)
-		err = saved_read(options->paths[1], &new);
+		err = saved_read(options->paths[1], &log, &new);
 	if (err)
 		return err;
 	struct query query = options->query;

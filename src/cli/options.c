@@ -88,6 +88,14 @@ static struct error *set_keep(struct options *options, const struct options_row 
 	}
 }
 
+static struct error *set_raw(struct options *options, const struct options_row *row,
+			     const char *value)
+{
+	(void)row, (void)value;
+	options->session.keep |= KEPT_RAW;
+	return NULL;
+}
+
 static struct error *set_alloc(struct options *options, const struct options_row *row,
 			       const char *value)
 {
@@ -324,6 +332,9 @@ static const struct options_row rows[] = {
 	 "tell blocks apart by size, thread or waste, for questions to the saved snapshot: a list "
 	 "of size|thread|waste",
 	 set_keep},
+	{0, "raw", NULL, NULL, TRACED, OPTIONS_TRACING,
+	 "look up no symbols: 'tracealloc report' does, on whatever machine has the files",
+	 set_raw},
 	{0, "alloc", "RULE", "a rule", TRACED | OPTIONS_DOCTOR, OPTIONS_TRACING,
 	 "a function of the program's own pools, as 'pool_get(size=arg2) -> ptr'; may be "
 	 "repeated",

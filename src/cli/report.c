@@ -18,13 +18,14 @@ static struct query query_of(const struct options *options, const struct snapsho
 
 struct error *command_report(const struct options *options)
 {
+	struct log log = command_log(options, NULL);
 	_cleanup_output_ struct output output;
 	_cleanup_snapshot_ struct snapshot *snapshot = NULL;
 	struct error *err = output_open("report", options->report_path, STDOUT_FILENO, &output);
 	if (!err)
 		err = presentation_check(options, &output);
 	if (!err)
-		err = saved_read_all(options->paths, options->path_count, &snapshot);
+		err = saved_read_all(options->paths, options->path_count, &log, &snapshot);
 	if (err)
 		return err;
 	struct query query = query_of(options, snapshot);

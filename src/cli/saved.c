@@ -9,6 +9,7 @@
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
+#include "cli/symbols.h"
 #include "snapshot/file.h"
 #include "snapshot/merge.h"
 
@@ -45,25 +46,32 @@ static struct error *read_file(const char *path, struct buffer *out)
 	return err ? error_wrap(err, "cannot read snapshot '%s'", path) : NULL;
 }
 
-struct error *saved_read(const char *path, struct snapshot **ret)
+struct error *saved_read(const char *path, const struct log *log, struct snapshot **ret)
 {
 	_cleanup_buffer_ struct buffer bytes = {0};
 	struct error *err = read_file(path, &bytes);
 	if (err)
 		return err;
-	err = file_decode(bytes.bytes, bytes.count, ret);
-	return err ? error_wrap(err, "cannot read snapshot '%s'", path) : NULL;
+	_cleanup_snapshot_ struct snapshot *snapshot = NULL;
+	err = file_decode(bytes.bytes, bytes.count, &snapshot);
+	if (!err)
+		err = symbols_resolve(snapshot, log);
+	if (err)
+		return error_wrap(err, "cannot read snapshot '%s'", path);
+	*ret = take_ptr(snapshot);
+	return NULL;
 }
 
-struct error *saved_read_all(const char *const *paths, size_t count, struct snapshot **ret)
+struct error *saved_read_all(const char *const *paths, size_t count, const struct log *log,
+			     struct snapshot **ret)
 {
 	if (count == 1)
-		return saved_read(paths[0], ret);
+		return saved_read(paths[0], log, ret);
 	_cleanup_free_ struct snapshot **parts = calloc(count, sizeof *parts);
 	struct error *err = parts ? NULL : error_no_memory();
 	size_t loaded = 0;
 	while (!err && loaded < count) {
-		err = saved_read(paths[loaded], &parts[loaded]);
+		err = saved_read(paths[loaded], log, &parts[loaded]);
 		loaded += !err;
 	}
 	if (!err)

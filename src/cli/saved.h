@@ -8,20 +8,23 @@
 #define CLI_SAVED_H
 
 #include "base/error.h"
+#include "base/log.h"
 #include "cli/output.h"
 #include "snapshot/snapshot.h"
 
 /*
- * Loads the snapshot of a file. Errors: ERROR_SYSTEM; ERROR_BAD_INPUT for what is no regular file
- * or no whole snapshot; ERROR_UNSUPPORTED for a newer one. The message names the path.
+ * Loads the snapshot of a file, and finds its symbols if it has none (symbols.h). Errors:
+ * ERROR_SYSTEM; ERROR_BAD_INPUT for what is no regular file or no whole snapshot; ERROR_UNSUPPORTED
+ * for a newer one. The message names the path.
  */
-struct error *saved_read(const char *path, struct snapshot **ret);
+struct error *saved_read(const char *path, const struct log *log, struct snapshot **ret);
 
 /*
  * Loads one or more; several are merged into one (snapshot/merge.h). Errors: as above, for the
  * first that cannot be read.
  */
-struct error *saved_read_all(const char *const *paths, size_t count, struct snapshot **ret);
+struct error *saved_read_all(const char *const *paths, size_t count, const struct log *log,
+			     struct snapshot **ret);
 
 static inline void cleanup_snapshotp(struct snapshot **snapshot)
 {

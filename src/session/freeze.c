@@ -66,7 +66,7 @@ static struct error *look_up(struct freeze *freeze, const struct frame *frame,
 	const struct image_position *positions = &unknown;
 	size_t count = 1;
 	struct error *err = NULL;
-	if (image)
+	if (image && !(freeze->session->options->keep & KEPT_RAW))
 		err = image_positions(image, (image_addr){frame->address}, &positions, &count);
 	if (err && error_kind_of(err) == ERROR_NO_MEMORY)
 		return err;
@@ -94,7 +94,7 @@ static struct error *add_frame(struct freeze *freeze, const struct frame *frame,
 	struct positions_run run = positions_find(&freeze->known, frame);
 	struct error *err = run.count ? snapshot_repeat_frames(snapshot, run.first, run.count)
 				      : look_up(freeze, frame, &run);
-	if (!err && run.count && frame->image.v &&
+	if (!err && run.count && frame->image.v && !(freeze->session->options->keep & KEPT_RAW) &&
 	    !snapshot->frames[snapshot->stacks[run.first]].line)
 		note_blind(freeze, frame->image, site);
 	return err;

@@ -259,7 +259,7 @@ struct error *session_init(struct session *session, const struct session_options
 		err = interner_create(&session->interner);
 	if (!err)
 		err = ledger_create(&session->ledger);
-	if (!err && options->keep)
+	if (!err && options->keep & (KEPT_SIZES | KEPT_THREADS | KEPT_WASTE))
 		err = traits_create(options->keep, &session->traits);
 	return err;
 }

@@ -25,7 +25,7 @@ struct session_options {
 	enum session_engine engine;
 	size_t depth;	       /* frames kept of a stack, 1 to 1024 */
 	bool follow_children;  /* --follow children */
-	unsigned keep;	       /* --keep: of enum snapshot_kept_flags */
+	unsigned keep;	       /* --keep, --raw: of enum snapshot_kept_flags */
 	bool pin;	       /* --pin: target and tracer on one CPU while tracing */
 	uint64_t duration_ns;  /* --for; 0: no limit */
 	const struct log *log; /* may be NULL */

@@ -30,6 +30,7 @@ enum snapshot_kept_flags {
 	KEPT_SIZES = 4,	  /* site.traits.size */
 	KEPT_THREADS = 8, /* site.traits.thread */
 	KEPT_WASTE = 16,  /* site.traits.waste_bytes */
+	KEPT_RAW = 32,	  /* frames have nothing but module and offset: snapshot/resolve.h */
 };
 
 #define SNAPSHOT_NO_WASTE UINT32_MAX

@@ -281,6 +281,8 @@ START_TEST(a_session_keeps_what_its_own_report_asks_for)
 		accept(&o, "run", rows[i].option, "prog");
 		ck_assert_uint_eq(o.session.keep, rows[i].keep);
 	}
+	refuse("--raw leaves the symbols to 'tracealloc report': give --output FILE", "run",
+	       "--raw", "prog");
 	refuse("bad value 'size,' for --keep: give a comma-separated list of size|thread|waste",
 	       "run", "--keep=size,", "prog");
 	refuse("bad value 'age' for --keep: give a comma-separated list of size|thread|waste",

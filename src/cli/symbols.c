@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/symbols.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "cli/sources.h"
+#include "image/image.h"
+#include "snapshot/resolve.h"
+
+/* images[i] is that of snapshot->modules[i], once it was asked for; NULL: it is not here. */
+struct symbols {
+	const struct snapshot *snapshot;
+	const struct log *log;
+	struct image **images;
+	bool *asked;
+};
+
+static void symbols_deinit(struct symbols *symbols)
+{
+	for (size_t i = 0; symbols->images && i < symbols->snapshot->module_count; i++)
+		image_close(symbols->images[i]);
+	free(symbols->images);
+	free(symbols->asked);
+}
+
+/* A path of the snapshot is another machine's word: nothing but a regular file is opened. */
+static struct image *open_image(const char *path)
+{
+	static const struct image_options options = {0};
+	struct image *image = NULL;
+	struct stat status;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+		close(fd);
+		return NULL;
+	}
+	_cleanup_error_ struct error *err = image_open(fd, path, &options, &image);
+	return err ? NULL : image;
+}
+
+static bool has_build_id(const struct image *image, const char *hex)
+{
+	size_t count;
+	const uint8_t *id = image_build_id(image, &count);
+	if (strlen(hex) != count * 2)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		char byte[3];
+		snprintf(byte, sizeof byte, "%02x", id[i]);
+		if (strncmp(byte, hex + 2 * i, 2) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* It becomes a part of a path only if it is one. */
+static bool is_build_id(const char *hex)
+{
+	size_t length = strlen(hex);
+	return length > 2 && length <= 128 && strspn(hex, "0123456789abcdef") == length;
+}
+
+static struct image *open_debug_file(const char *hex)
+{
+	char path[256];
+	if (!is_build_id(hex))
+		return NULL;
+	snprintf(path, sizeof path, "/usr/lib/debug/.build-id/%.2s/%s.debug", hex, hex + 2);
+	return open_image(path);
+}
+
+/* The image of a module, or NULL and a warning. */
+static struct image *find_image(const struct symbols *symbols, const struct snapshot_module *module)
+{
+	struct image *image = open_image(module->path);
+	if (!module->build_id) {
+		log_write(symbols->log, LOG_WARNING,
+			  "%s: it had no build-id: whether this file is the same is not known",
+			  module->path);
+		return image;
+	}
+	bool other = image && !has_build_id(image, module->build_id);
+	if (image && !other)
+		return image;
+	image_close(image);
+	image = open_debug_file(module->build_id);
+	if (!image)
+		log_write(symbols->log, LOG_WARNING, "%s: no symbols: %s (build-id %s)",
+			  module->path, other ? "the file here is another one" : "it is not here",
+			  module->build_id);
+	return image;
+}
+
+static struct image *image_of(struct symbols *symbols, const char *module)
+{
+	const struct snapshot *snapshot = symbols->snapshot;
+	for (size_t i = 0; module && i < snapshot->module_count; i++) {
+		const char *path = snapshot->modules[i].path;
+		if (!path || strcmp(path, module) != 0)
+			continue;
+		if (!symbols->asked[i])
+			symbols->images[i] = find_image(symbols, &snapshot->modules[i]);
+		symbols->asked[i] = true;
+		return symbols->images[i];
+	}
+	return NULL;
+}
+
+static struct error *add_position(struct snapshot *snapshot, const struct snapshot_frame *raw,
+				  const struct image_position *position)
+{
+	struct error *err = NULL;
+	struct snapshot_frame frame = {
+		.file = snapshot_string(snapshot, position->file, &err),
+		.label = snapshot_string(snapshot, position->label, &err),
+		.function = snapshot_string(snapshot, position->function, &err),
+		.linkage = snapshot_string(snapshot, position->linkage, &err),
+		.module = raw->module,
+		.offset = raw->offset,
+		.line = position->line,
+		.inlined = position->inlined,
+	};
+	return err ? err : snapshot_add_frame(snapshot, &frame);
+}
+
+static struct error *add(void *context, struct snapshot *snapshot,
+			 const struct snapshot_frame *frame)
+{
+	struct image *image = image_of(context, frame->module);
+	const struct image_position *positions = NULL;
+	size_t count = 0;
+	struct error *err =
+		image ? image_positions(image, (image_addr){frame->offset}, &positions, &count)
+		      : NULL;
+	if (err && error_kind_of(err) == ERROR_NO_MEMORY)
+		return err;
+	/* Damaged debug information costs the line, not the report. */
+	bool known = image && !err && count;
+	error_free(err);
+	if (!known)
+		return snapshot_add_frame(snapshot, frame);
+	err = NULL;
+	for (size_t i = 0; !err && i < count; i++)
+		err = add_position(snapshot, frame, &positions[i]);
+	return err;
+}
+
+struct error *symbols_resolve(struct snapshot *snapshot, const struct log *log)
+{
+	if (!(snapshot->kept.flags & KEPT_RAW))
+		return NULL;
+	__attribute__((cleanup(symbols_deinit))) struct symbols symbols = {
+		.snapshot = snapshot,
+		.log = log,
+		.images = calloc(snapshot->module_count + 1, sizeof *symbols.images),
+		.asked = calloc(snapshot->module_count + 1, sizeof *symbols.asked),
+	};
+	const struct resolver resolver = {.add = add, .context = &symbols};
+	if (!symbols.images || !symbols.asked)
+		return error_no_memory();
+	struct error *err = resolve_snapshot(snapshot, &resolver);
+	snapshot->kept.flags &= ~(unsigned)KEPT_RAW;
+	return err ? err : sources_keep(snapshot);
+}

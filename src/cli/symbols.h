@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Symbols for a snapshot that was recorded without them (--raw), from the files of this machine.
+ *
+ * A module's file is the one of its path if that has the build-id of the snapshot, else the debug
+ * file of that build-id below /usr/lib/debug/.build-id. Private to cli; main thread.
+ */
+#ifndef CLI_SYMBOLS_H
+#define CLI_SYMBOLS_H
+
+#include "base/error.h"
+#include "base/log.h"
+#include "snapshot/snapshot.h"
+
+/*
+ * Resolves a snapshot with KEPT_RAW, and adds source text; one without it is left alone. A module
+ * that is not found stays as it is, and one warning tells. Errors: no memory.
+ */
+struct error *symbols_resolve(struct snapshot *snapshot, const struct log *log);
+
+#endif
