@@ -17,6 +17,10 @@ static void write_frame(struct buffer *out, const struct snapshot_frame *frame)
 static void write_stack(struct buffer *out, const struct selection *selection,
 			const struct selection_stack *stack)
 {
+	if (stack->truncated) {
+		write_frame(out, &names_truncated);
+		buffer_char(out, ';');
+	}
 	for (size_t i = stack->frame_count; i-- > 0;) {
 		write_frame(out, selection_frame(selection, stack, i));
 		if (i)

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+const struct snapshot_frame names_truncated = {.function = "[truncated]"};
+
 const char *names_base(const char *path)
 {
 	const char *slash = strrchr(path, '/');

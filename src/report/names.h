@@ -12,6 +12,9 @@
 #include "base/buffer.h"
 #include "snapshot/snapshot.h"
 
+/* What stands for the callers that a stack lost at the depth limit. */
+extern const struct snapshot_frame names_truncated;
+
 /* The last component of a path. */
 const char *names_base(const char *path);
 

@@ -94,6 +94,7 @@ static bool fill_values(int64_t *values, const struct site_counters *counters)
 static void add_locations(struct pprof_tables *tables, const struct selection_stack *stack,
 			  Pprof__Sample *sample)
 {
+	static const struct snapshot_frame unknown = {0};
 	const struct snapshot_frame *frames = tables->snapshot->frames;
 	for (size_t i = 0; i < stack->frame_count;) {
 		size_t end = i;
@@ -105,7 +106,10 @@ static void add_locations(struct pprof_tables *tables, const struct selection_st
 	}
 	if (!stack->frame_count)
 		sample->location_id[sample->n_location_id++] =
-			pprof_tables_location(tables, NULL, 0);
+			pprof_tables_placeless(tables, &unknown);
+	if (stack->truncated)
+		sample->location_id[sample->n_location_id++] =
+			pprof_tables_placeless(tables, &names_truncated);
 }
 
 static Pprof__Sample *make_sample(struct pprof_tables *tables, const struct selection_stack *stack,
@@ -115,7 +119,7 @@ static Pprof__Sample *make_sample(struct pprof_tables *tables, const struct sele
 	if (!sample)
 		return NULL;
 	pprof__sample__init(sample);
-	sample->location_id = calloc(stack->frame_count + 1, sizeof *sample->location_id);
+	sample->location_id = calloc(stack->frame_count + 2, sizeof *sample->location_id);
 	sample->value = calloc(TYPES, sizeof *sample->value);
 	if (!sample->location_id || !sample->value) {
 		pprof__sample__free_unpacked(sample, NULL);

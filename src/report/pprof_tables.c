@@ -109,10 +109,8 @@ uint64_t pprof_tables_mapping(struct pprof_tables *tables, const char *module)
 
 static uint64_t function_of(struct pprof_tables *tables, const struct snapshot_frame *frame)
 {
-	static const struct snapshot_frame unknown = {0};
 	_cleanup_buffer_ struct buffer name = {0}, key = {0};
 	Pprof__Profile *profile = tables->profile;
-	frame = frame ? frame : &unknown;
 	names_function(&name, frame);
 	int64_t name_number = pprof_tables_text(tables, buffer_text(&name));
 	int64_t linkage = pprof_tables_name(tables, frame->linkage);
@@ -136,7 +134,6 @@ static uint64_t function_of(struct pprof_tables *tables, const struct snapshot_f
 	return id;
 }
 
-/* frame: NULL for the one line of an unknown place. */
 static void add_line(struct pprof_tables *tables, Pprof__Location *location, size_t *capacity,
 		     const struct snapshot_frame *frame)
 {
@@ -144,42 +141,56 @@ static void add_line(struct pprof_tables *tables, Pprof__Location *location, siz
 	if (line) {
 		pprof__line__init(line);
 		line->function_id = function_of(tables, frame);
-		line->line = frame ? frame->line : 0;
+		line->line = frame->line;
 	}
 	pprof_tables_append(tables, &location->line, &location->n_line, capacity, line);
 }
 
-static void add_location(struct pprof_tables *tables, uint64_t id, const uint32_t *frames,
-			 size_t count)
+/* NULL without memory. */
+static Pprof__Location *add_location(struct pprof_tables *tables, uint64_t id, const char *module,
+				     uint64_t address)
 {
 	Pprof__Profile *profile = tables->profile;
-	const struct snapshot_frame *all = tables->snapshot->frames;
 	Pprof__Location *location = malloc(sizeof *location);
-	size_t capacity = 0;
 	if (location) {
 		pprof__location__init(location);
 		location->id = id;
-		location->mapping_id =
-			count ? pprof_tables_mapping(tables, all[frames[0]].module) : 0;
-		location->address = count ? all[frames[0]].offset : 0;
+		location->mapping_id = pprof_tables_mapping(tables, module);
+		location->address = address;
 	}
 	pprof_tables_append(tables, &profile->location, &profile->n_location,
 			    &tables->location_capacity, location);
-	for (size_t i = 0; !tables->failed && i < count; i++)
-		add_line(tables, location, &capacity, &all[frames[i]]);
-	if (!tables->failed && !count)
-		add_line(tables, location, &capacity, NULL);
+	return tables->failed ? NULL : location;
 }
 
 static uint64_t find_location(struct pprof_tables *tables, const uint32_t *frames, size_t count)
 {
+	const struct snapshot_frame *all = tables->snapshot->frames;
 	_cleanup_buffer_ struct buffer key = {0};
+	size_t capacity = 0;
 	for (size_t i = 0; i < count; i++)
 		buffer_printf(&key, "%u ", frames[i]);
 	tables->failed |= buffer_failed(&key);
 	uint64_t id = number(tables, &tables->locations, buffer_text(&key)) + 1;
-	if (id > tables->profile->n_location && !tables->failed)
-		add_location(tables, id, frames, count);
+	if (id <= tables->profile->n_location || tables->failed)
+		return id;
+	Pprof__Location *location =
+		add_location(tables, id, all[frames[0]].module, all[frames[0]].offset);
+	for (size_t i = 0; !tables->failed && i < count; i++)
+		add_line(tables, location, &capacity, &all[frames[i]]);
+	return id;
+}
+
+uint64_t pprof_tables_placeless(struct pprof_tables *tables, const struct snapshot_frame *frame)
+{
+	const char *key = frame->function ? frame->function : "";
+	size_t capacity = 0;
+	uint64_t id = number(tables, &tables->locations, key) + 1;
+	if (id <= tables->profile->n_location || tables->failed)
+		return id;
+	Pprof__Location *location = add_location(tables, id, NULL, 0);
+	if (location)
+		add_line(tables, location, &capacity, frame);
 	return id;
 }
 

@@ -40,10 +40,13 @@ int64_t pprof_tables_text(struct pprof_tables *tables, const char *text);
 int64_t pprof_tables_name(struct pprof_tables *tables, const char *name);
 
 /*
- * The id of the location of `count` frames, indices into the snapshot's, of which each is inlined
- * into the next; of no frames that of an unknown place.
+ * The id of the location of `count` frames (one at least), indices into the snapshot's, of which
+ * each is inlined into the next.
  */
 uint64_t pprof_tables_location(struct pprof_tables *tables, const uint32_t *frames, size_t count);
+
+/* The id of the location of a frame that is none of the snapshot's and in no module. */
+uint64_t pprof_tables_placeless(struct pprof_tables *tables, const struct snapshot_frame *frame);
 
 /* The id of the mapping of a module, NULL: 0. */
 uint64_t pprof_tables_mapping(struct pprof_tables *tables, const char *module);

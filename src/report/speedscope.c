@@ -86,6 +86,9 @@ static json_t *sample_array(struct speedscope *speedscope, const struct selectio
 {
 	static const struct snapshot_frame unknown = {0};
 	json_t *array = json_array();
+	if (stack->truncated)
+		json_value_append(array, number_frame(speedscope, &names_truncated),
+				  &speedscope->failed);
 	for (size_t i = stack->frame_count; i-- > 0;)
 		json_value_append(array, number_of(speedscope, stack->frames[i]),
 				  &speedscope->failed);

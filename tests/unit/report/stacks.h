@@ -43,7 +43,8 @@ static inline void stacks_details(struct snapshot *snapshot)
 
 /*
  * Two modules; a function that calls itself through another one; an inlined one; allocator frames
- * that are passed by; two sites of one stack; a stack without any frame.
+ * that are passed by; two sites of one stack; a stack that was cut; a stack without
+ * any frame.
  */
 static inline struct snapshot *stacks_snapshot(void)
 {
@@ -94,6 +95,7 @@ static inline struct snapshot *stacks_snapshot(void)
 	ck_assert_ptr_null(snapshot_add_site(snapshot, &unknown));
 	snapshot->totals.current_bytes += 5, snapshot->totals.total_bytes += 5;
 	snapshot->totals.current_blocks++, snapshot->totals.total_blocks++;
+	snapshot->sites[5].truncated = true;
 	stacks_details(snapshot);
 	ck_assert_ptr_null(snapshot_check(snapshot));
 	return snapshot;
