@@ -131,40 +131,88 @@ static Pprof__Sample *make_sample(struct pprof_tables *tables, const struct sele
 	return sample;
 }
 
-/* Where there are several trees of processes, a sample says which it is of. */
-static void add_label(struct pprof_tables *tables, Pprof__Sample *sample, uint32_t index)
+/* Room for a label, NULL without memory; capacity is that of the sample's labels. */
+static Pprof__Label *add_label(struct pprof_tables *tables, Pprof__Sample *sample, const char *key,
+			       size_t *capacity)
 {
-	const struct snapshot *snapshot = tables->snapshot;
-	if (snapshot->part_count < 2 || index == SNAPSHOT_NO_PROCESS || tables->failed)
-		return;
-	const struct snapshot_process *process = &snapshot->processes[index];
-	_cleanup_buffer_ struct buffer text = {0};
-	buffer_escaped(&text, process->command ? process->command : "<unknown>");
-	buffer_printf(&text, " (pid %u)", process->pid);
 	Pprof__Label *label = malloc(sizeof *label);
-	size_t capacity = 0;
 	if (label) {
 		pprof__label__init(label);
-		label->key = pprof_tables_text(tables, "process");
-		label->str = pprof_tables_text(tables, buffer_text(&text));
+		label->key = pprof_tables_text(tables, key);
 	}
-	tables->failed |= buffer_failed(&text);
-	pprof_tables_append(tables, &sample->label, &sample->n_label, &capacity, label);
+	pprof_tables_append(tables, &sample->label, &sample->n_label, capacity, label);
+	return tables->failed ? NULL : label;
 }
 
-static void add_samples(struct pprof_tables *tables, const struct selection *selection)
+/* "worker (thread 12)" */
+static void add_named(struct pprof_tables *tables, Pprof__Sample *sample, size_t *capacity,
+		      const char *key, const char *name, const char *noun, uint32_t number)
+{
+	_cleanup_buffer_ struct buffer text = {0};
+	Pprof__Label *label = add_label(tables, sample, key, capacity);
+	buffer_escaped(&text, name ? name : "<unknown>");
+	buffer_printf(&text, " (%s %u)", noun, number);
+	tables->failed |= buffer_failed(&text);
+	if (label)
+		label->str = pprof_tables_text(tables, buffer_text(&text));
+}
+
+/* Whose a sample is, as far as that was kept or there are several. */
+static void add_labels(struct pprof_tables *tables, Pprof__Sample *sample,
+		       const struct snapshot_site *site)
+{
+	const struct snapshot *snapshot = tables->snapshot;
+	unsigned flags = snapshot->kept.flags;
+	size_t capacity = 0;
+	if (!tables->failed && snapshot->part_count > 1 && site->process != SNAPSHOT_NO_PROCESS) {
+		const struct snapshot_process *process = &snapshot->processes[site->process];
+		add_named(tables, sample, &capacity, "process", process->command, "pid",
+			  process->pid);
+	}
+	if (!tables->failed && flags & KEPT_THREADS && site->traits.thread) {
+		const struct snapshot_thread *thread =
+			&snapshot->kept.threads[site->traits.thread - 1];
+		add_named(tables, sample, &capacity, "thread", thread->name, "thread", thread->tid);
+	}
+	if (!tables->failed && flags & KEPT_SIZES) {
+		Pprof__Label *label = add_label(tables, sample, "bytes", &capacity);
+		uint64_t size = site->traits.size.high_bytes;
+		if (label) {
+			label->num = size > INT64_MAX ? INT64_MAX : (int64_t)size;
+			label->num_unit = pprof_tables_text(tables, "bytes");
+		}
+	}
+}
+
+static void add_sample(struct pprof_tables *tables, const struct selection_stack *stack,
+		       const struct snapshot_site *site, const struct site_counters *counters,
+		       size_t *capacity)
 {
 	Pprof__Profile *profile = tables->profile;
+	int64_t values[TYPES];
+	if (tables->failed || !fill_values(values, counters))
+		return;
+	Pprof__Sample *sample = make_sample(tables, stack, values);
+	pprof_tables_append(tables, &profile->sample, &profile->n_sample, capacity, sample);
+	add_labels(tables, sample, site);
+}
+
+/* A sample a stack; where threads or sizes are told apart, a sample a site. */
+static void add_samples(struct pprof_tables *tables, const struct selection *selection)
+{
+	const struct snapshot *snapshot = selection->snapshot;
+	bool apart = snapshot->kept.flags & (KEPT_THREADS | KEPT_SIZES);
 	size_t capacity = 0;
-	for (size_t i = 0; !tables->failed && i < selection->count; i++) {
+	for (size_t i = 0; !apart && i < selection->count; i++) {
 		const struct selection_stack *stack = &selection->stacks[i];
-		int64_t values[TYPES];
-		if (!fill_values(values, &stack->counters))
-			continue;
-		Pprof__Sample *sample = make_sample(tables, stack, values);
-		pprof_tables_append(tables, &profile->sample, &profile->n_sample, &capacity,
-				    sample);
-		add_label(tables, sample, stack->process);
+		add_sample(tables, stack, &snapshot->sites[stack->site], &stack->counters,
+			   &capacity);
+	}
+	for (size_t i = 0; apart && i < snapshot->site_count; i++) {
+		const struct snapshot_site *site = &snapshot->sites[i];
+		if (selection->stack_of_site[i] != SELECTION_NO_STACK)
+			add_sample(tables, &selection->stacks[selection->stack_of_site[i]], site,
+				   &site->counters, &capacity);
 	}
 }
 

@@ -86,6 +86,32 @@ START_TEST(samples_of_several_sessions_say_whose_they_are)
 }
 END_TEST
 
+START_TEST(samples_say_of_which_thread_and_size_they_are_where_that_was_kept)
+{
+	struct snapshot *snapshot = stacks_snapshot();
+	struct snapshot_thread worker = {.pid = 4242, .tid = 4243, .name = "work\ner"};
+	_cleanup_buffer_ struct buffer packed = {0}, text = {0};
+	ck_assert_ptr_null(kept_add_thread(&snapshot->kept, &worker));
+	snapshot->kept.flags = KEPT_THREADS | KEPT_SIZES;
+	/* Two sites of one stack, of which one is of a thread. */
+	snapshot->sites[1].traits =
+		(struct snapshot_traits){.thread = 1, .size = {.low_bytes = 60, .high_bytes = 64}};
+	snapshot->sites[6].traits.size = (struct size_range){.low_bytes = 10, .high_bytes = 10};
+	stacks_render("pprof", snapshot, (struct query){.show = QUERY_TOTAL}, &packed);
+	decode(&packed, &text);
+	size_t samples = 0;
+	for (const char *at = buffer_text(&text); (at = strstr(at, "sample {\n")); at++)
+		samples++;
+	ck_assert_uint_eq(samples, snapshot->site_count);
+	ck_assert_ptr_nonnull(strstr(buffer_text(&text), "\"work\\\\x0aer (thread 4243)\""));
+	ck_assert_ptr_nonnull(strstr(buffer_text(&text), "    num: 64\n"));
+	ck_assert_ptr_nonnull(strstr(buffer_text(&text), "    num: 10\n"));
+	ck_assert_ptr_nonnull(strstr(buffer_text(&text), "  value: 6400\n"));
+	ck_assert_ptr_nonnull(strstr(buffer_text(&text), "  value: 20\n"));
+	snapshot_destroy(snapshot);
+}
+END_TEST
+
 static const struct {
 	const char *golden;
 	struct query query;
@@ -253,6 +279,7 @@ int main(void)
 			    sizeof stacks / sizeof *stacks);
 	tcase_add_test(cases, a_pprof_profile_is_as_agreed);
 	tcase_add_test(cases, samples_of_several_sessions_say_whose_they_are);
+	tcase_add_test(cases, samples_say_of_which_thread_and_size_they_are_where_that_was_kept);
 	tcase_add_loop_test(cases, a_csv_table_is_as_agreed, 0, sizeof tables / sizeof *tables);
 	tcase_add_test(cases, a_csv_comparison_has_both_figures_and_their_difference);
 	tcase_add_test(cases, the_names_of_formats_are_those_of_the_list);
