@@ -13,24 +13,39 @@ static const uint64_t sizes[] = {
 	1ull << 40, 1ull << 44, 1ull << 53, UINT64_MAX,
 };
 
+/* One Python for all sizes: its start takes longer than everything else. */
+static FILE *start_python(const struct buffer *program)
+{
+	_cleanup_buffer_ struct buffer command = {0};
+	buffer_printf(&command, "python3 -c 'from tracemalloc import _format_size as f\n%s'",
+		      buffer_text(program));
+	FILE *pipe = popen(buffer_text(&command), "r");
+	ck_assert_ptr_nonnull(pipe);
+	return pipe;
+}
+
+static void read_answer(FILE *pipe, char want[64])
+{
+	ck_assert_ptr_nonnull(fgets(want, 64, pipe));
+	want[strcspn(want, "\n")] = 0;
+}
+
 START_TEST(sizes_read_as_pythons_tracemalloc_writes_them)
 {
+	_cleanup_buffer_ struct buffer program = {0};
 	if (system("command -v python3 >/dev/null") != 0)
 		return;
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+		buffer_printf(&program, "print(f(%llu, False))\n", (unsigned long long)sizes[i]);
+	FILE *pipe = start_python(&program);
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-		char command[160], want[64] = "";
-		snprintf(command, sizeof command,
-			 "python3 -c 'import tracemalloc as t; print(t._format_size(%llu, False))'",
-			 (unsigned long long)sizes[i]);
-		FILE *pipe = popen(command, "r");
-		ck_assert_ptr_nonnull(pipe);
-		ck_assert_ptr_nonnull(fgets(want, sizeof want, pipe));
-		pclose(pipe);
-		want[strcspn(want, "\n")] = 0;
+		char want[64];
 		_cleanup_buffer_ struct buffer got = {0};
+		read_answer(pipe, want);
 		units_size(&got, sizes[i]);
 		ck_assert_str_eq(buffer_text(&got), want);
 	}
+	ck_assert_int_eq(pclose(pipe), 0);
 }
 END_TEST
 
@@ -48,44 +63,40 @@ START_TEST(sizes_read_as_the_documentation_of_tracemalloc_shows_them)
 }
 END_TEST
 
-/* Python's answer to an expression of its tracemalloc, t. */
-static void ask_python(const char *expression, char want[64])
+/* Three lines of Python for every size: up, down, mean. */
+static void ask_for_changes(struct buffer *program)
 {
-	char command[256];
-	snprintf(command, sizeof command, "python3 -c 'import tracemalloc as t; print(%s)'",
-		 expression);
-	FILE *pipe = popen(command, "r");
-	ck_assert_ptr_nonnull(pipe);
-	ck_assert_ptr_nonnull(fgets(want, 64, pipe));
-	pclose(pipe);
-	want[strcspn(want, "\n")] = 0;
+	for (size_t i = 0; i + 1 < sizeof sizes / sizeof *sizes; i++) {
+		unsigned long long old = sizes[i ? i - 1 : 0], new = sizes[i];
+		buffer_printf(program, "print(f(%llu - %llu, True))\n", new, old);
+		buffer_printf(program, "print(f(%llu - %llu, True))\n", old, new);
+		buffer_printf(program, "print(f(%llu / 3, False))\n", new);
+	}
 }
 
 START_TEST(changes_and_means_read_as_pythons_tracemalloc_writes_them)
 {
 	if (system("command -v python3 >/dev/null") != 0)
 		return;
+	_cleanup_buffer_ struct buffer program = {0};
+	ask_for_changes(&program);
+	FILE *pipe = start_python(&program);
 	for (size_t i = 0; i + 1 < sizeof sizes / sizeof *sizes; i++) {
 		/* Up and down from the size before; the mean of a third. */
 		uint64_t old = sizes[i ? i - 1 : 0], new = sizes[i];
-		char expression[128], want[64];
+		char want[64];
 		_cleanup_buffer_ struct buffer up = {0}, down = {0}, mean = {0};
-		snprintf(expression, sizeof expression, "t._format_size(%llu - %llu, True)",
-			 (unsigned long long)new, (unsigned long long)old);
-		ask_python(expression, want);
+		read_answer(pipe, want);
 		units_size_change(&up, old, new);
 		ck_assert_str_eq(buffer_text(&up), want);
-		snprintf(expression, sizeof expression, "t._format_size(%llu - %llu, True)",
-			 (unsigned long long)old, (unsigned long long)new);
-		ask_python(expression, want);
+		read_answer(pipe, want);
 		units_size_change(&down, new, old);
 		ck_assert_str_eq(buffer_text(&down), new == old ? "+0 B" : want);
-		snprintf(expression, sizeof expression, "t._format_size(%llu / 3, False)",
-			 (unsigned long long)new);
-		ask_python(expression, want);
+		read_answer(pipe, want);
 		units_mean_size(&mean, (double)new / 3);
 		ck_assert_str_eq(buffer_text(&mean), want);
 	}
+	ck_assert_int_eq(pclose(pipe), 0);
 }
 END_TEST
 
