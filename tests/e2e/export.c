@@ -196,6 +196,31 @@ START_TEST(run_report_and_export_write_the_same_bytes)
 }
 END_TEST
 
+START_TEST(an_attach_writes_the_same_bytes)
+{
+	_cleanup_free_ char *program = suite_target("newborn");
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process target = {0};
+	char pid[16];
+
+	scratch_make(&scratch);
+	_cleanup_free_ char *live = scratch_file(&scratch, "live");
+	_cleanup_free_ char *exported = scratch_file(&scratch, "exported");
+	_cleanup_free_ char *snapshot = scratch_file(&scratch, "a.snapshot");
+	process_start(&scratch, "target", ARGV(program), &target);
+	process_wait_output(&target, "ready");
+	snprintf(pid, sizeof pid, "%d", (int)target.pid);
+	ck_assert_int_eq(
+		tracealloc_call(&scratch, ARGV("attach", "--for=50ms", "--format=pprof", "--report",
+					       live, "--output", snapshot, pid)),
+		0);
+	ck_assert_int_eq(tracealloc_call(&scratch, ARGV("export", "--format=pprof", "--report",
+							exported, snapshot)),
+			 0);
+	expect_same_files(live, exported);
+}
+END_TEST
+
 START_TEST(what_is_not_for_people_is_kept_from_a_terminal)
 {
 	_cleanup_scratch_ struct scratch scratch = {0};
@@ -234,6 +259,7 @@ int main(void)
 	tcase_add_test(cases, readers_show_all_that_was_allocated_too);
 	tcase_add_test(cases, a_reader_tells_another_program_from_this_one);
 	tcase_add_loop_test(cases, run_report_and_export_write_the_same_bytes, 0, format_count);
+	tcase_add_test(cases, an_attach_writes_the_same_bytes);
 	tcase_add_loop_test(cases, what_is_not_for_people_is_kept_from_a_terminal, 0, format_count);
 	if (suite_is_long()) {
 		tcase_add_loop_test(cases, large_readers_show_what_the_report_shows, 0,
