@@ -258,15 +258,18 @@ bench: all $(O)/tests/bench/pair $(O)/tests/bench/threads
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
-		$(DESTDIR)$(PREFIX)/share/man/man5
+		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 755 $(O)/tracealloc $(DESTDIR)$(PREFIX)/bin/tracealloc
 	install -m 644 man/tracealloc.1 $(DESTDIR)$(PREFIX)/share/man/man1/tracealloc.1
 	install -m 644 man/tracealloc-snapshot.5 \
 		$(DESTDIR)$(PREFIX)/share/man/man5/tracealloc-snapshot.5
+	install -m 644 man/tracealloc-tracemalloc.7 \
+		$(DESTDIR)$(PREFIX)/share/man/man7/tracealloc-tracemalloc.7
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/tracealloc $(DESTDIR)$(PREFIX)/share/man/man1/tracealloc.1 \
-		$(DESTDIR)$(PREFIX)/share/man/man5/tracealloc-snapshot.5
+		$(DESTDIR)$(PREFIX)/share/man/man5/tracealloc-snapshot.5 \
+		$(DESTDIR)$(PREFIX)/share/man/man7/tracealloc-tracemalloc.7
 
 help:
 	@echo 'make                build $(O)/tracealloc'
