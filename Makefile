@@ -125,6 +125,20 @@ $(AGENT_TESTS): $(O)/tests/unit/agent-%: tests/unit/agent/%.c $(wildcard tests/l
 		$(ALL_LDFLAGS) -o $@ $< $(wildcard tests/lib/agent/*.c) $(O)/lib/agent.a -lcheck -lsubunit -lm -lrt
 # ---- end of agent
 
+# ---- the HTML page, a constant of lib/report.a
+PAGE_SOURCES = src/report/html/page.html src/report/html/page.css \
+	       $(patsubst %,src/report/html/%.js,data format query table timeline graph histograms page)
+
+$(O)/report/page.html: scripts/build-page $(PAGE_SOURCES)
+	@mkdir -p $(@D)
+	$(call say,PAGE,$@)scripts/build-page $(PAGE_SOURCES) >$@.tmp && mv $@.tmp $@
+
+$(O)/obj/report/html_page.o: src/report/html_page.S $(O)/report/page.html
+	@mkdir -p $(@D)
+	$(call say,AS,$<)$(CC) -DHTML_PAGE_FILE='"$(O)/report/page.html"' -c -o $@ $<
+
+$(O)/lib/report.a: $(O)/obj/report/html_page.o
+
 # ---- unit tests: tests/unit/FOLDER/NOUN.c becomes build/tests/unit/FOLDER-NOUN and is linked with
 # what FOLDER may use and nothing else.
 UNIT_SOURCES = $(wildcard tests/unit/*/*.c)

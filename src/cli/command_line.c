@@ -314,10 +314,20 @@ static const char *table_option(const struct query *query)
 					       : NULL;
 }
 
-/* Formats of whole stacks have no rows, and nothing of them is for people to read. */
-static struct error *check_stacks_format(const struct options *options)
+/* A page groups by single frames, as its reader likes. */
+static struct error *check_page_format(const struct options *options)
 {
-	const char *name = options->format->name, *option = table_option(&options->query);
+	if (query_is_by_frame(&options->query))
+		return NULL;
+	return error_new(ERROR_USAGE, "--format %s groups by one of line|file|function|module",
+			 options->format->name);
+}
+
+/* Formats of whole stacks have no rows, and nothing of them is for people to read. */
+static struct error *check_whole_format(const struct options *options)
+{
+	const char *name = options->format->name;
+	const char *option = options->format->write_stacks ? table_option(&options->query) : NULL;
 	_cleanup_buffer_ struct buffer formats = {0};
 	print_table_formats(&formats);
 	if (options->command == OPTIONS_DIFF)
@@ -332,7 +342,7 @@ static struct error *check_stacks_format(const struct options *options)
 				 "--format %s would mix with what the program itself writes to "
 				 "standard error: give --report FILE",
 				 name);
-	return NULL;
+	return options->format->write_page ? check_page_format(options) : NULL;
 }
 
 static struct error *check_format(const struct options *options)
@@ -340,7 +350,7 @@ static struct error *check_format(const struct options *options)
 	if (options->command == OPTIONS_EXPORT && !options->format_given)
 		return error_new(ERROR_USAGE,
 				 "no format given: --format takes one of " REPORT_FORMATS);
-	return options->format->write_table ? NULL : check_stacks_format(options);
+	return options->format->write_table ? NULL : check_whole_format(options);
 }
 
 static struct error *parse_command(const char *name, enum options_command *ret)

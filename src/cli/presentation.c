@@ -75,9 +75,10 @@ static struct error *render(const struct options *options, const struct query *q
 		return err;
 	struct source_context context = {.snapshot = snapshot, .old = old, .files = files};
 	struct report_source source = {.line = source_line, .context = &context};
-	err = options->format->write_table
-		      ? render_table(options, query, old, snapshot, &source, out)
-		      : render_stacks(options, query, snapshot, &source, out);
+	const struct report_format *format = options->format;
+	err = format->write_table  ? render_table(options, query, old, snapshot, &source, out)
+	      : format->write_page ? format->write_page(snapshot, query, &source, out)
+				   : render_stacks(options, query, snapshot, &source, out);
 	if (!err && buffer_failed(out))
 		return error_no_memory();
 	return err;

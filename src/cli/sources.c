@@ -6,15 +6,22 @@
 
 #include "base/cleanup.h"
 #include "image/image.h"
+#include "report/report.h"
 #include "snapshot/charge.h"
 
 enum { LINE_MAX_BYTES = 4096, TEXT_MAX_BYTES = 16 << 20 };
 
-/* A line that a frame stands on; charged: by the caller or the callee rule. */
+/* What comes first where there is not room for all. */
+enum rank {
+	CHARGED, /* a frame stands there that is charged by the caller or the callee rule */
+	CALLED,	 /* a frame stands there */
+	AROUND,	 /* near a charged line */
+};
+
 struct place {
 	const char *file;
 	uint32_t line;
-	bool charged;
+	enum rank rank;
 };
 
 static void destroy_sourcesp(struct image_sources **sources)
@@ -23,7 +30,7 @@ static void destroy_sourcesp(struct image_sources **sources)
 }
 
 static struct error *note_charged(const struct snapshot *snapshot, enum query_charge rule,
-				  struct place *places)
+				  enum rank *ranks)
 {
 	struct query query = {.charge = rule};
 	_cleanup_charge_ struct charge charge;
@@ -34,17 +41,17 @@ static struct error *note_charged(const struct snapshot *snapshot, enum query_ch
 		const struct snapshot_site *site = &snapshot->sites[i];
 		size_t charged = charge_frame(&charge, site);
 		if (charged != SIZE_MAX)
-			places[snapshot->stacks[site->first_frame + charged]].charged = true;
+			ranks[snapshot->stacks[site->first_frame + charged]] = CHARGED;
 	}
 	return NULL;
 }
 
-/* Charged ones first; then by file, so that each file is read once. */
+/* By rank; then by file, so that each file is read thrice at most. */
 static int compare_places(const void *left, const void *right)
 {
 	const struct place *a = left, *b = right;
-	if (a->charged != b->charged)
-		return a->charged ? -1 : 1;
+	if (a->rank != b->rank)
+		return a->rank < b->rank ? -1 : 1;
 	int order = a->file == b->file ? 0 : strcmp(a->file, b->file);
 	return order ? order : (a->line > b->line) - (a->line < b->line);
 }
@@ -80,23 +87,43 @@ static struct error *keep_places(struct snapshot *snapshot, const struct place *
 	return err;
 }
 
+/* The line of a frame, and where it is charged those around it. */
+static size_t add_places(const struct snapshot_frame *frame, enum rank rank, struct place *places)
+{
+	size_t count = 0;
+	if (!frame->file || !frame->line)
+		return 0;
+	places[count++] = (struct place){frame->file, frame->line, rank};
+	for (int64_t away = -REPORT_SOURCE_AROUND; away <= REPORT_SOURCE_AROUND; away++) {
+		int64_t line = (int64_t)frame->line + away;
+		if (rank == CHARGED && away != 0 && line > 0 && line <= UINT32_MAX)
+			places[count++] = (struct place){frame->file, (uint32_t)line, AROUND};
+	}
+	return count;
+}
+
 struct error *sources_keep(struct snapshot *snapshot)
 {
-	_cleanup_free_ struct place *places = calloc(snapshot->frame_count + 1, sizeof *places);
-	if (!places)
+	_cleanup_free_ enum rank *ranks = calloc(snapshot->frame_count + 1, sizeof *ranks);
+	_cleanup_free_ struct place *places = NULL;
+	size_t charged = 0, count = 0;
+	if (!ranks)
 		return error_no_memory();
-	struct error *err = note_charged(snapshot, QUERY_CHARGE_CALLER, places);
+	for (size_t i = 0; i < snapshot->frame_count; i++)
+		ranks[i] = CALLED;
+	struct error *err = note_charged(snapshot, QUERY_CHARGE_CALLER, ranks);
 	if (!err)
-		err = note_charged(snapshot, QUERY_CHARGE_CALLEE, places);
+		err = note_charged(snapshot, QUERY_CHARGE_CALLEE, ranks);
 	if (err)
 		return err;
-	size_t count = 0;
-	for (size_t i = 0; i < snapshot->frame_count; i++) {
-		const struct snapshot_frame *frame = &snapshot->frames[i];
-		if (frame->file && frame->line)
-			places[count++] =
-				(struct place){frame->file, frame->line, places[i].charged};
-	}
+	for (size_t i = 0; i < snapshot->frame_count; i++)
+		charged += ranks[i] == CHARGED;
+	places = calloc(snapshot->frame_count + charged * 2 * REPORT_SOURCE_AROUND + 1,
+			sizeof *places);
+	if (!places)
+		return error_no_memory();
+	for (size_t i = 0; i < snapshot->frame_count; i++)
+		count += add_places(&snapshot->frames[i], ranks[i], places + count);
 	if (count)
 		qsort(places, count, sizeof *places, compare_places);
 	return keep_places(snapshot, places, count);

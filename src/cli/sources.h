@@ -13,8 +13,8 @@
 /*
  * Gives the snapshot the text of every line that one of its frames stands on, as far as its file
  * can be read, so that every question to it can be answered with source text. Lines that some
- * charge rule charges to by default come first; lines longer than 4 KiB, and what comes after
- * 16 MiB, are left out. Errors: no memory.
+ * charge rule charges to by default come first, those around them (REPORT_SOURCE_AROUND) last;
+ * lines longer than 4 KiB, and what comes after 16 MiB, are left out. Errors: no memory.
  */
 struct error *sources_keep(struct snapshot *snapshot);
 

@@ -4,15 +4,16 @@
 #include <string.h>
 
 static const struct report_format formats[] = {
-	{"text", true, report_text, NULL},
-	{"json", true, report_json, NULL},
-	{"csv", true, report_csv, NULL},
-	{"pprof", false, NULL, report_pprof},
-	{"dhat", false, NULL, report_dhat},
-	{"massif", false, NULL, report_massif},
-	{"callgrind", false, NULL, report_callgrind},
-	{"folded", false, NULL, report_folded},
-	{"speedscope", false, NULL, report_speedscope},
+	{"text", true, report_text, NULL, NULL},
+	{"json", true, report_json, NULL, NULL},
+	{"csv", true, report_csv, NULL, NULL},
+	{"pprof", false, NULL, report_pprof, NULL},
+	{"dhat", false, NULL, report_dhat, NULL},
+	{"massif", false, NULL, report_massif, NULL},
+	{"callgrind", false, NULL, report_callgrind, NULL},
+	{"folded", false, NULL, report_folded, NULL},
+	{"speedscope", false, NULL, report_speedscope, NULL},
+	{"html", false, NULL, NULL, report_html},
 };
 
 const struct report_format *report_formats(size_t *count_ret)

@@ -31,10 +31,11 @@ struct report_options {
 };
 
 /* The names of all formats, in the order of report_formats. */
-#define REPORT_FORMATS	      "text|json|csv|pprof|dhat|massif|callgrind|folded|speedscope"
-#define REPORT_FORMATS_LISTED "text, json, csv, pprof, dhat, massif, callgrind, folded, speedscope"
+#define REPORT_FORMATS "text|json|csv|pprof|dhat|massif|callgrind|folded|speedscope|html"
+#define REPORT_FORMATS_LISTED                                                                      \
+	"text, json, csv, pprof, dhat, massif, callgrind, folded, speedscope, html"
 
-/* Exactly one of the two writers is there. */
+/* Exactly one of the three writers is there. */
 struct report_format {
 	const char *name;
 	bool to_terminal; /* made for people: what is not is kept from terminals */
@@ -45,6 +46,9 @@ struct report_format {
 	/* Writes whole stacks; the query shows no lifetimes, which do not add up. */
 	struct error *(*write_stacks)(const struct selection *selection,
 				      const struct report_source *source, struct buffer *out);
+	/* Writes what people look at and ask further: the query is only what is shown first. */
+	struct error *(*write_page)(const struct snapshot *snapshot, const struct query *query,
+				    const struct report_source *source, struct buffer *out);
 };
 
 const struct report_format *report_formats(size_t *count_ret);
@@ -127,5 +131,16 @@ struct error *report_callgrind(const struct selection *selection,
  */
 struct error *report_speedscope(const struct selection *selection,
 				const struct report_source *source, struct buffer *out);
+
+/* So many lines before and after one are shown with it where there is room. */
+enum { REPORT_SOURCE_AROUND = 3 };
+
+/*
+ * One HTML file that needs nothing else: the sites that pass the query's filters, with the stacks,
+ * the frame that each is charged to, the timeline and source text, and the scripts that make tables
+ * and graphs of them. It rounds figures above 2^53. source may be NULL. Errors: no memory.
+ */
+struct error *report_html(const struct snapshot *snapshot, const struct query *query,
+			  const struct report_source *source, struct buffer *out);
 
 #endif

@@ -12,7 +12,7 @@
  *   - plain: all others
  *
  * Owns: the classes of a snapshot's frames, kept while a question is answered. Called by: the other
- * files of this folder and cli, from one thread.
+ * files of this folder, report and cli, from one thread.
  */
 #ifndef SNAPSHOT_CHARGE_H
 #define SNAPSHOT_CHARGE_H

@@ -2,8 +2,8 @@
 /*
  * What of each site passes the filters of a query.
  *
- * Owns: what each filter said of each frame, kept while a question is answered. Private to this
- * folder.
+ * Owns: what each filter said of each frame, kept while a question is answered. Called by: the
+ * other files of this folder and report, from one thread.
  */
 #ifndef SNAPSHOT_FILTER_H
 #define SNAPSHOT_FILTER_H

@@ -2,7 +2,7 @@
 /*
  * What a query asks of a snapshot beyond the figures of stacks, and whether the snapshot has it.
  *
- * Private to this folder; query.h declares what others may ask.
+ * Called by: the other files of this folder and report; query.h declares what others may ask.
  */
 #ifndef SNAPSHOT_NEEDS_H
 #define SNAPSHOT_NEEDS_H

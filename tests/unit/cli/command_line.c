@@ -651,6 +651,25 @@ START_TEST(what_only_tables_know_is_refused_for_whole_stacks)
 }
 END_TEST
 
+START_TEST(a_page_takes_the_options_of_tables_but_groups_by_single_frames)
+{
+	struct options o;
+	accept(&o, "report", "--format=html", "--group-by=file", "--top=3", "--min-size=1k",
+	       "--cumulative", "--show=lifetime", "a");
+	ck_assert_str_eq(o.format->name, "html");
+	options_deinit(&o);
+	refuse("--format html groups by one of line|file|function|module", "report",
+	       "--format=html", "--group-by=traceback", "a");
+	refuse("--format html groups by one of line|file|function|module", "export",
+	       "--format=html", "--group-by=process", "a");
+	refuse("diff has no --format html: give one of text|json|csv", "diff", "a", "b",
+	       "--format=html");
+	refuse("--format html would mix with what the program itself writes to standard error: "
+	       "give --report FILE",
+	       "run", "--format=html", "true");
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("cli/command_line");
@@ -688,6 +707,7 @@ static Suite *make_suite(void)
 	tcase_add_test(complaints, an_option_of_another_command_is_told);
 	tcase_add_test(complaints, a_question_without_an_answer_is_told);
 	tcase_add_test(complaints, what_only_tables_know_is_refused_for_whole_stacks);
+	tcase_add_test(complaints, a_page_takes_the_options_of_tables_but_groups_by_single_frames);
 	tcase_add_test(complaints, one_file_for_both_results_is_told);
 	tcase_add_test(complaints, a_missing_value_is_told_for_every_option_that_takes_one);
 	tcase_add_test(complaints, a_value_too_many_is_told);

@@ -65,7 +65,7 @@ static void expect_text(const char *file, uint32_t line, const char *text)
 		      got ? got : "none");
 }
 
-START_TEST(every_line_of_every_frame_is_kept_and_no_other)
+START_TEST(every_line_of_every_frame_is_kept_and_those_around_charged_ones)
 {
 	put_lines("a.c", 20, 0, 0);
 	put_lines("b.c", 20, 0, 0);
@@ -85,7 +85,10 @@ START_TEST(every_line_of_every_frame_is_kept_and_no_other)
 	expect_text("b.c", 9, "b.c 9");
 	expect_text("a.c", 21, NULL);
 	expect_text("c.c", 1, NULL);
-	ck_assert_uint_eq(snapshot->source_line_count, 3);
+	/* Both sites are charged to line 7 of a.c. */
+	for (uint32_t line = 4; line <= 10; line++)
+		ck_assert_ptr_nonnull(snapshot_source_text(snapshot, "a.c", line));
+	ck_assert_uint_eq(snapshot->source_line_count, 9);
 }
 END_TEST
 
@@ -133,7 +136,7 @@ int main(void)
 	Suite *suite = suite_create("cli/sources");
 	TCase *cases = tcase_create("sources");
 	tcase_add_checked_fixture(cases, setup, teardown);
-	tcase_add_test(cases, every_line_of_every_frame_is_kept_and_no_other);
+	tcase_add_test(cases, every_line_of_every_frame_is_kept_and_those_around_charged_ones);
 	tcase_add_test(cases, lines_beyond_4_kib_are_left_out);
 	tcase_add_test(cases, where_there_is_too_much_the_charged_lines_are_kept);
 	suite_add_tcase(suite, cases);

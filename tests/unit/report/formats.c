@@ -160,7 +160,9 @@ START_TEST(the_names_of_formats_are_those_of_the_list)
 		buffer_printf(&choices, "%s%s", i ? "|" : "", formats[i].name);
 		buffer_printf(&listed, "%s%s", i ? ", " : "", formats[i].name);
 		ck_assert_ptr_eq(report_format(formats[i].name), &formats[i]);
-		ck_assert_int_eq(!formats[i].write_table, !!formats[i].write_stacks);
+		ck_assert_int_eq(!!formats[i].write_table + !!formats[i].write_stacks +
+					 !!formats[i].write_page,
+				 1);
 	}
 	ck_assert_str_eq(buffer_text(&choices), REPORT_FORMATS);
 	ck_assert_str_eq(buffer_text(&listed), REPORT_FORMATS_LISTED);

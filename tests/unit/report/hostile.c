@@ -49,7 +49,7 @@ static void ask(const struct snapshot *old, const struct snapshot *new, struct q
 	table_deinit(&table);
 }
 
-/* In every format that has whole stacks. */
+/* In every format that has more than a table. */
 static void ask_stacks(const struct snapshot *snapshot, struct query query)
 {
 	struct selection selection;
@@ -58,9 +58,14 @@ static void ask_stacks(const struct snapshot *snapshot, struct query query)
 	ck_assert_ptr_null(selection_make(snapshot, &query, &selection));
 	for (size_t i = 0; i < count; i++) {
 		_cleanup_buffer_ struct buffer out = {0};
-		if (!formats[i].write_stacks)
+		if (formats[i].write_table)
 			continue;
-		ck_assert_ptr_null(formats[i].write_stacks(&selection, &sample_source, &out));
+		if (formats[i].write_page)
+			ck_assert_ptr_null(
+				formats[i].write_page(snapshot, &query, &sample_source, &out));
+		else
+			ck_assert_ptr_null(
+				formats[i].write_stacks(&selection, &sample_source, &out));
 		if (strcmp(formats[i].name, "pprof") != 0)
 			expect_harmless(&out);
 	}
