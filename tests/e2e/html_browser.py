@@ -268,21 +268,20 @@ def nothing_is_requested_or_refused(browser, snapshot, path):
 
 
 def many_sites_open_quickly(browser):
-    """The time that is limited is what the page takes of its processor: others may be busy with more."""
+    """What is limited is the time that the page's own thread is busy; the machine may be so with more."""
     snapshot, path = record("many", BRANCHES, str(SITES))
     times = []
-    for _ in range(3):
+    for _ in range(5):
         page = open_page(browser, page_of_nothing(), measured=True)
-        before = page.metrics()["TaskDuration"]
         page.go("file://" + path)
         page.wait("location.href.endsWith('many.html') && document.documentElement.dataset.complete")
         page.settle()
-        cpu = page.metrics()["TaskDuration"] - before
+        busy = page.metrics()["TaskDuration"]  # since it was gone to
         expect(page.evaluate("Data.sites.count") >= SITES, "sites")
-        times.append((cpu, *(int(page.evaluate("document.documentElement.dataset." + key)) for key in ("ready", "complete"))))
+        times.append((busy, *(int(page.evaluate("document.documentElement.dataset." + key)) for key in ("ready", "complete"))))
         page.close()
     best = min(times)
-    said = "%d call stacks, %.1f MB: %.2f s of processor time; table after %d ms, all after %d ms" % (
+    said = "%d call stacks, %.1f MB: busy for %.2f s; table after %d ms, all after %d ms" % (
         SITES, os.path.getsize(path) / 1e6, *best)
     expect(best[0] < 1, said)
     return said

@@ -18,6 +18,8 @@ const Format = (() => {
 	};
 	/* In the unit that suits the highest of an axis. */
 	const axisSize = (bytes, highest) => {
+		if (!bytes)
+			return '0';
 		const unit = Math.min(4, Math.max(0, Math.floor(Math.log2(Math.max(1, highest)) / 10)));
 		return `${whole.format(bytes / 1024 ** unit)} ${['B', 'KiB', 'MiB', 'GiB', 'TiB'][unit]}`;
 	};

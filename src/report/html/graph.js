@@ -239,8 +239,8 @@ const Graph = (() => {
 		}
 	};
 
-	const say = (box) => byId('graph-readout').replaceChildren(...(box ? describe(box) : []),
-		hits ? ` · found in ${figure(found())}, ${percent(found(), root.value)}` : '');
+	const say = (box) => byId('graph-readout').replaceChildren(...(box ? describe(box) : []), box && hits ? ' · ' : '',
+		hits ? `found in ${figure(found())}, ${percent(found(), root.value)} of all` : '');
 	const choose = (box) => {
 		chosen = box;
 		say(box);

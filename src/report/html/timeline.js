@@ -3,7 +3,8 @@
 
 /*
  * What was live over time. The outline is the highest use in each interval. Which rows held it is known
- * for some moments, the peak and the end among them; between two of them shares change evenly.
+ * for some moments, the peak and the end among them; between two of them each changes evenly, unless all
+ * together would be more than the outline.
  */
 const Timeline = (() => {
 	const { el, svg, name, byId, size, axisSize, counted, duration, ticks } = Format;
@@ -67,8 +68,7 @@ const Timeline = (() => {
 		return {
 			keys,
 			frames: keys.map((key) => first[key]),
-			shares: moments.map((moment, m) => keys.map((key) =>
-				(moment.bytes ? Math.min(1, (sums[m].get(key) || 0) / moment.bytes) : 0))),
+			held: sums.map((held) => keys.map((key) => held.get(key) || 0)),
 			more: most.size > keys.length || isCut,
 		};
 	};
@@ -90,8 +90,8 @@ const Timeline = (() => {
 		return list;
 	};
 
-	/* The shares of rows at a time, between the moments around it. */
-	const sharesAt = (shares, time) => {
+	/* What each row held at a time when it was so much in all. */
+	const heldAt = (held, time, all) => {
 		let low = 0;
 		let high = moments.length - 1;
 		while (low < high) {
@@ -104,7 +104,9 @@ const Timeline = (() => {
 		const next = Math.min(low + 1, moments.length - 1);
 		const span = moments[next].time - moments[low].time;
 		const part = span > 0 ? Math.max(0, Math.min(1, (time - moments[low].time) / span)) : 0;
-		return shares[low].map((share, k) => share + (shares[next][k] - share) * part);
+		const now = held[low].map((bytes, k) => bytes + (held[next][k] - bytes) * part);
+		const sum = now.reduce((one, other) => one + other, 0);
+		return sum > all ? now.map((bytes) => (bytes * all) / sum) : now;
 	};
 
 	const path = (list) => list.map(([x, y], i) => `${i ? 'L' : 'M'}${x.toFixed(1)} ${y.toFixed(1)}`).join('');
@@ -115,11 +117,11 @@ const Timeline = (() => {
 		root.append(svg('path', { class: 'under',
 			d: path([[xOf(0), base], ...outline.map(([t, b]) => [xOf(t), yOf(b)]), [xOf(end), base]]) }));
 		const floors = outline.map(() => 0);
-		const shares = outline.map(([time]) => sharesAt(layers.shares, time));
+		const held = outline.map(([time, bytes]) => heldAt(layers.held, time, bytes));
 		layers.keys.forEach((key, k) => {
 			const lower = outline.map(([t], i) => [xOf(t), yOf(floors[i])]);
 			outline.forEach(([, bytes], i) => {
-				floors[i] = Math.min(bytes, floors[i] + bytes * shares[i][k]);
+				floors[i] = Math.min(bytes, floors[i] + held[i][k]);
 			});
 			const upper = outline.map(([t], i) => [xOf(t), yOf(floors[i])]);
 			const area = svg('path', { class: picked >= 0 && picked !== k ? 'area faded' : 'area', 'data-layer': k,
@@ -161,7 +163,8 @@ const Timeline = (() => {
 	const tell = (index) => {
 		at = Math.max(0, Math.min(timeline.count - 1, index));
 		const time = timeline.time_ns[at];
-		const shares = sharesAt(layers.shares, time);
+		const all = timeline.bytes[at] || 1;
+		const shares = heldAt(layers.held, time, all).map((bytes) => bytes / all);
 		const words = `${duration(time)}: ${size(timeline.bytes[at])} in ${counted(timeline.blocks[at], 'block')}`;
 		const order = shares.map((share, k) => [share, k]).filter(([share]) => share >= 0.01).sort((a, b) => b[0] - a[0]);
 		const parts = order.slice(0, 3).flatMap(([share, k]) => [
@@ -248,7 +251,7 @@ const Timeline = (() => {
 		layers.labels = layers.frames.map((frame) => Query.labelOf(state.group, frame));
 		byId('timeline-text').textContent = details.length
 			? `The line is the highest use in each of ${timeline.count} intervals. Its parts are known at ` +
-				`${moments.length} moments; between these, shares are drawn as changing evenly.`
+				`${moments.length} moments and drawn as changing evenly between them.`
 			: `The line is the highest use in each of ${timeline.count} intervals.`;
 		draw();
 		drawLegend();
