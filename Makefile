@@ -270,10 +270,16 @@ $(O)/tests/bench/ledger: tests/bench/ledger.c $(call archives,ledger base)
 bench: all $(O)/tests/bench/pair $(O)/tests/bench/threads
 	scripts/bench $(O)
 
+COMPLETIONS = bash-completion/completions/tracealloc zsh/site-functions/_tracealloc \
+	      fish/vendor_completions.d/tracealloc.fish
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 755 $(O)/tracealloc $(DESTDIR)$(PREFIX)/bin/tracealloc
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,$(dir $(COMPLETIONS)))
+	$(foreach c,$(COMPLETIONS),$(O)/tracealloc completion $(firstword $(subst -, ,$(subst /, ,$c))) \
+		>$(DESTDIR)$(PREFIX)/share/$c &&) true
 	install -m 644 man/tracealloc.1 $(DESTDIR)$(PREFIX)/share/man/man1/tracealloc.1
 	install -m 644 man/tracealloc-snapshot.5 \
 		$(DESTDIR)$(PREFIX)/share/man/man5/tracealloc-snapshot.5
@@ -283,7 +289,8 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/tracealloc $(DESTDIR)$(PREFIX)/share/man/man1/tracealloc.1 \
 		$(DESTDIR)$(PREFIX)/share/man/man5/tracealloc-snapshot.5 \
-		$(DESTDIR)$(PREFIX)/share/man/man7/tracealloc-tracemalloc.7
+		$(DESTDIR)$(PREFIX)/share/man/man7/tracealloc-tracemalloc.7 \
+		$(addprefix $(DESTDIR)$(PREFIX)/share/,$(COMPLETIONS))
 
 help:
 	@echo 'make                build $(O)/tracealloc'

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "cli/completion.h"
 #include "cli/help.h"
 #include "cli/message.h"
 #include "cli/output.h"
@@ -34,6 +35,19 @@ static struct error *print_help(unsigned topic)
 	return print(&text);
 }
 
+static struct error *print_completion(const struct options *options)
+{
+	_cleanup_buffer_ struct buffer text = {0};
+	size_t count = 0;
+	while (options->words && options->words[count])
+		count++;
+	if (count)
+		completion_offer(options->words, count, &text);
+	else if (!options->words)
+		completion_script(options->shell, &text);
+	return print(&text);
+}
+
 static struct error *print_version(void)
 {
 	_cleanup_buffer_ struct buffer text = {0};
@@ -56,6 +70,8 @@ struct error *command_perform(const struct options *options, char *const envp[],
 		return command_diff(options);
 	case OPTIONS_DOCTOR:
 		return command_doctor(options);
+	case OPTIONS_COMPLETION:
+		return print_completion(options);
 	case OPTIONS_HELP:
 		return print_help(options->help_topic);
 	case OPTIONS_VERSION:

@@ -6,13 +6,18 @@
 
 #include "base/array.h"
 #include "base/buffer.h"
+#include "cli/completion.h"
 #include "cli/parse.h"
 
-/* The arguments not yet read. Invariant: 0 <= next <= count, items[count] == NULL. */
+/*
+ * The arguments not yet read. Invariant: 0 <= next <= count, items[count] == NULL.
+ * lenient: options of other commands are passed by.
+ */
 struct arguments {
 	char **items;
 	int next;
 	int count;
+	bool lenient;
 };
 
 static char *shift(struct arguments *arguments)
@@ -58,7 +63,8 @@ static struct error *apply(struct options *options, const struct options_row *ro
 			   const char *value, struct arguments *arguments)
 {
 	unsigned command = options->command ? options->command : OPTIONS_HELP;
-	if (!(row->commands & command))
+	bool belongs = row->commands & command;
+	if (!belongs && !arguments->lenient)
 		return misplaced(options, row);
 	if (row->value && !value)
 		value = shift(arguments);
@@ -69,7 +75,7 @@ static struct error *apply(struct options *options, const struct options_row *ro
 		return error_new(ERROR_USAGE,
 				 "option '--%s' takes no value, not '%s': write --%s alone",
 				 row->name, value, row->name);
-	return row->set(options, row, value);
+	return belongs ? row->set(options, row, value) : NULL;
 }
 
 static struct error *parse_long(struct options *options, const char *name,
@@ -353,6 +359,51 @@ static struct error *check_format(const struct options *options)
 	return options->format->write_table ? NULL : check_whole_format(options);
 }
 
+/*
+ * Takes the options of the environment. One variable serves all commands, so what belongs to others
+ * is no mistake; what belongs to none is.
+ */
+static struct error *parse_defaults(struct options *options, const char *defaults)
+{
+	char *operand = NULL;
+	enum options_command command = options->command;
+	struct error *err = words_split(defaults, &options->defaults);
+	struct arguments arguments = {.items = options->defaults.items,
+				      .count = (int)options->defaults.count,
+				      .lenient = true};
+	if (!err)
+		err = parse_options(options, &arguments, &operand);
+	if (!err && operand)
+		err = error_new(ERROR_USAGE, "'%s' is no option: only options may stand there",
+				operand);
+	if (!err && options->command != command)
+		err = error_new(ERROR_USAGE, "--help and --version are for the command line");
+	return err ? error_wrap(err, "in the environment variable " COMMAND_LINE_VARIABLE) : NULL;
+}
+
+/* Which shell, or what a script of ours asks. */
+static struct error *parse_completion(struct options *options, struct arguments *arguments)
+{
+	char *shell;
+	struct error *err = parse_options(options, arguments, &shell);
+	if (err || ended(options))
+		return err;
+	if (!shell)
+		return error_new(ERROR_USAGE,
+				 "no shell given: tracealloc completion " COMPLETION_SHELLS);
+	if (strcmp(shell, "words") == 0) {
+		options->words = arguments->items + arguments->next;
+		return NULL;
+	}
+	if (!parse_choice(shell, COMPLETION_SHELLS, &options->shell))
+		return error_new(ERROR_USAGE, "unknown shell '%s': give one of " COMPLETION_SHELLS,
+				 shell);
+	char *more = shift(arguments);
+	if (more)
+		return error_new(ERROR_USAGE, "unexpected argument '%s': give one shell", more);
+	return NULL;
+}
+
 static struct error *parse_command(const char *name, enum options_command *ret)
 {
 	size_t choice;
@@ -393,7 +444,40 @@ static struct error *check_paths(const struct options *options)
 	return NULL;
 }
 
-struct error *command_line_parse(struct options *options, int argc, char **argv)
+/* The rest of the arguments, by the command. */
+static struct error *parse_operands(struct options *options, struct arguments *arguments)
+{
+	switch (options->command) {
+	case OPTIONS_RUN:
+		return parse_run(options, arguments);
+	case OPTIONS_ATTACH:
+		return parse_attach(options, arguments);
+	case OPTIONS_DOCTOR:
+		return parse_pid(options, arguments, "doctor");
+	case OPTIONS_REPORT:
+	case OPTIONS_EXPORT:
+		return parse_report(options, arguments);
+	default:
+		return parse_diff(options, arguments);
+	}
+}
+
+static struct error *check(struct options *options)
+{
+	struct error *err = check_query(&options->query);
+	if (!err && options->command & (OPTIONS_RUN | OPTIONS_ATTACH))
+		err = keep_what_is_asked(options);
+	if (!err)
+		err = check_format(options);
+	if (!err)
+		err = check_paths(options);
+	return err && options->defaults.count
+		       ? error_wrap(err, "with the options of " COMMAND_LINE_VARIABLE)
+		       : err;
+}
+
+struct error *command_line_parse(struct options *options, const char *defaults, int argc,
+				 char **argv)
 {
 	struct arguments arguments = {.items = argv, .next = 1, .count = argc};
 	char *name;
@@ -409,21 +493,11 @@ struct error *command_line_parse(struct options *options, int argc, char **argv)
 	if (command == OPTIONS_HELP)
 		return parse_help(options, &arguments);
 	options->command = command;
-	if (command == OPTIONS_RUN)
-		err = parse_run(options, &arguments);
-	else if (command == OPTIONS_ATTACH)
-		err = parse_attach(options, &arguments);
-	else if (command == OPTIONS_DOCTOR)
-		err = parse_pid(options, &arguments, "doctor");
-	else if (command == OPTIONS_REPORT || command == OPTIONS_EXPORT)
-		err = parse_report(options, &arguments);
-	else
-		err = parse_diff(options, &arguments);
-	if (!err && !ended(options))
-		err = check_query(&options->query);
-	if (!err && !ended(options) && command & (OPTIONS_RUN | OPTIONS_ATTACH))
-		err = keep_what_is_asked(options);
-	if (!err && !ended(options))
-		err = check_format(options);
-	return err || ended(options) ? err : check_paths(options);
+	if (command == OPTIONS_COMPLETION)
+		return parse_completion(options, &arguments);
+	if (defaults)
+		err = parse_defaults(options, defaults);
+	if (!err)
+		err = parse_operands(options, &arguments);
+	return err || ended(options) ? err : check(options);
 }

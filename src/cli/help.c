@@ -7,13 +7,7 @@
 
 enum { TEXT_COLUMN = 26, LAST_COLUMN = 80 };
 
-struct command_row {
-	unsigned command;
-	const char *usage;
-	const char *text;
-};
-
-static const struct command_row commands[] = {
+static const struct help_command commands[] = {
 	{OPTIONS_RUN, "run [OPTIONS] [--] PROGRAM [ARG...]",
 	 "Starts PROGRAM and traces it until it ends. The report goes to standard error, "
 	 "and PROGRAM's exit status is passed on."},
@@ -21,7 +15,7 @@ static const struct command_row commands[] = {
 	 "Traces a running process until Ctrl-C, the time of --for or its end; then detaches "
 	 "and reports on standard output."},
 	{OPTIONS_REPORT, "report [OPTIONS] SNAPSHOT...",
-	 "Asks a saved snapshot (--output) another question, and reports on standard output. No "
+	 "Asks a saved snapshot another question, and reports on standard output. No "
 	 "other file is read. Several are summed up."},
 	{OPTIONS_DIFF, "diff [OPTIONS] OLD NEW",
 	 "Compares two saved snapshots: what grew, what shrank."},
@@ -31,8 +25,17 @@ static const struct command_row commands[] = {
 	{OPTIONS_DOCTOR, "doctor [OPTIONS] PID",
 	 "Says how the allocator functions of a process would be probed, and what a tracealloc "
 	 "that was killed has left in it. Nothing is written to it without --clean."},
+	{OPTIONS_COMPLETION, "completion bash|zsh|fish",
+	 "Prints what makes a shell complete our command line. For the one at hand: "
+	 "source <(tracealloc completion bash)"},
 	{OPTIONS_HELP, "help [COMMAND]", "Prints this help, or that of one command."},
 };
+
+const struct help_command *help_commands(size_t *count_ret)
+{
+	*count_ret = sizeof commands / sizeof *commands;
+	return commands;
+}
 
 static void pad(struct buffer *out, size_t columns)
 {

@@ -83,7 +83,8 @@ int main(int argc, char **argv)
 	_cleanup_options_ struct options options;
 	options_init(&options);
 	struct ending ending = {0};
-	_cleanup_error_ struct error *err = command_line_parse(&options, argc, argv);
+	_cleanup_error_ struct error *err =
+		command_line_parse(&options, secure_getenv(COMMAND_LINE_VARIABLE), argc, argv);
 	if (!err)
 		err = command_perform(&options, environ, &ending);
 	if (err)

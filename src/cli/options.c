@@ -313,7 +313,7 @@ enum {
 	TRACED = OPTIONS_RUN | OPTIONS_ATTACH,
 	ASKED = TRACED | OPTIONS_REPORT | OPTIONS_DIFF | OPTIONS_EXPORT,
 	EVERY = ASKED | OPTIONS_DOCTOR,
-	ALL = EVERY | OPTIONS_HELP,
+	ALL = EVERY | OPTIONS_COMPLETION | OPTIONS_HELP,
 };
 
 /* The order of the words in `value` is that of the enumerators they choose. */
@@ -415,5 +415,6 @@ void options_deinit(struct options *options)
 	free(options->skip);
 	free(options->filters);
 	free(options->paths);
+	words_deinit(&options->defaults);
 	*options = (struct options){0};
 }

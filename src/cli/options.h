@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "cli/words.h"
 #include "report/report.h"
 #include "session/session.h"
 #include "snapshot/query.h"
@@ -33,20 +34,21 @@ enum options_command {
 	OPTIONS_DIFF = 8,
 	OPTIONS_EXPORT = 16,
 	OPTIONS_DOCTOR = 32,
-	OPTIONS_HELP = 64, /* of help_topic: one of those above, or 0 for everything */
-	OPTIONS_VERSION = 128,
+	OPTIONS_COMPLETION = 64,
+	OPTIONS_HELP = 128, /* of help_topic: one of those above, or 0 for everything */
+	OPTIONS_VERSION = 256,
 };
 
 /* The names of the commands, in the order of their bits; those that help can be about. */
-#define OPTIONS_COMMANDS "run|attach|report|diff|export|doctor|help"
+#define OPTIONS_COMMANDS "run|attach|report|diff|export|doctor|completion|help"
 enum {
 	OPTIONS_TOPICS = OPTIONS_RUN | OPTIONS_ATTACH | OPTIONS_REPORT | OPTIONS_DIFF |
-			 OPTIONS_EXPORT | OPTIONS_DOCTOR
+			 OPTIONS_EXPORT | OPTIONS_DOCTOR | OPTIONS_COMPLETION
 };
 
 enum options_status { OPTIONS_STATUS_AUTO, OPTIONS_STATUS_YES, OPTIONS_STATUS_NO };
 
-/* Strings point into argv, which must live as long. */
+/* Strings point into argv, which must live as long, and into defaults. */
 struct options {
 	enum options_command command;
 	unsigned help_topic;
@@ -60,10 +62,13 @@ struct options {
 	enum options_status status;
 	bool quiet; /* quiet implies verbose == 0: the later of the two wins */
 	unsigned verbose;
-	char **program;	    /* run: its argv, NULL-terminated */
-	pid_t pid;	    /* attach, doctor */
-	bool clean;	    /* doctor: remove what a session that was killed has left */
-	const char **paths; /* report, diff, export: the snapshots */
+	char **program;	       /* run: its argv, NULL-terminated */
+	size_t shell;	       /* completion: of COMPLETION_SHELLS, where words is NULL */
+	char **words;	       /* completion: those to complete, NULL-terminated */
+	struct words defaults; /* of TRACEALLOC_OPTIONS; others point into it */
+	pid_t pid;	       /* attach, doctor */
+	bool clean;	       /* doctor: remove what a session that was killed has left */
+	const char **paths;    /* report, diff, export: the snapshots */
 	size_t path_count, path_capacity;
 	struct allocator_rules rules; /* session.rules points to it once there is one */
 	const char **skip;

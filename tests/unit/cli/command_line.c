@@ -18,7 +18,7 @@ static struct error *parse(struct options *options, const char *const words[])
 	for (; words[argc]; argc++)
 		argv[argc] = (char *)words[argc];
 	argv[argc] = NULL;
-	return command_line_parse(options, argc, argv);
+	return command_line_parse(options, NULL, argc, argv);
 }
 
 #define WORDS(...) ((const char *const[]){"tracealloc", __VA_ARGS__, NULL})
@@ -430,7 +430,7 @@ START_TEST(a_missing_command_is_told)
 {
 	_cleanup_options_ struct options options;
 	options_init(&options);
-	_cleanup_error_ struct error *err = command_line_parse(&options, 0, (char *[]){NULL});
+	_cleanup_error_ struct error *err = command_line_parse(&options, NULL, 0, (char *[]){NULL});
 	ck_assert_str_eq(error_message(err), "no command given: 'tracealloc help' lists them");
 	refuse_words((const char *const[]){"tracealloc", NULL},
 		     "no command given: 'tracealloc help' lists them");
@@ -440,12 +440,17 @@ END_TEST
 
 START_TEST(a_wrong_command_is_told)
 {
-	refuse("unknown command 'ru': give one of run|attach|report|diff|export|doctor|help", "ru");
+	refuse("unknown command 'ru': give one of "
+	       "run|attach|report|diff|export|doctor|completion|help",
+	       "ru");
 	refuse("unknown command 'run|attach': give one of "
-	       "run|attach|report|diff|export|doctor|help",
+	       "run|attach|report|diff|export|doctor|completion|help",
 	       "run|attach");
-	refuse("unknown command '': give one of run|attach|report|diff|export|doctor|help", "");
-	refuse("unknown command 'top': give one of run|attach|report|diff|export|doctor|help",
+	refuse("unknown command '': give one of "
+	       "run|attach|report|diff|export|doctor|completion|help",
+	       "");
+	refuse("unknown command 'top': give one of "
+	       "run|attach|report|diff|export|doctor|completion|help",
 	       "help", "top");
 	refuse("unexpected argument 'attach': tracealloc help [COMMAND]", "help", "run", "attach");
 }
@@ -531,6 +536,92 @@ START_TEST(a_question_without_an_answer_is_told)
 	       "--all-frames", "a");
 	refuse("diff does not show lifetime: give one of peak|current|total|leaked|count", "diff",
 	       "--show=lifetime", "a", "b");
+}
+END_TEST
+
+/* Parses with TRACEALLOC_OPTIONS set; the complaint, NULL: there is none. The caller frees both. */
+static struct error *parse_with(struct options *options, const char *defaults, const char *first,
+				const char *second, const char *third)
+{
+	static char name[] = "tracealloc";
+	static char *argv[5];
+	argv[0] = name, argv[1] = (char *)first, argv[2] = (char *)second, argv[3] = (char *)third;
+	options_init(options);
+	return command_line_parse(options, defaults, third ? 4 : 3, argv);
+}
+
+START_TEST(options_of_the_environment_come_before_those_of_the_command_line)
+{
+	_cleanup_options_ struct options one, two, three;
+	ck_assert_ptr_null(parse_with(&one, "-n 5 --skip 'a b' --engine=jump", "run", "ls", NULL));
+	ck_assert_uint_eq(one.query.top, 5);
+	ck_assert_int_eq(one.session.engine, SESSION_ENGINE_JUMP);
+	ck_assert_uint_eq(one.query.skip_count, 1);
+	ck_assert_str_eq(one.query.skip[0], "a b");
+	ck_assert_ptr_null(parse_with(&two, "-n 5 -q", "run", "-n6", "ls"));
+	ck_assert_uint_eq(two.query.top, 6);
+	ck_assert(two.quiet);
+	ck_assert_str_eq(two.program[0], "ls");
+	ck_assert_ptr_null(parse_with(&three, "", "report", "a", NULL));
+	ck_assert_uint_eq(three.query.top, OPTIONS_TOP_DEFAULT);
+}
+END_TEST
+
+START_TEST(options_of_the_environment_for_other_commands_are_passed_by)
+{
+	_cleanup_options_ struct options report, help, completion;
+	ck_assert_ptr_null(parse_with(&report, "--engine jump --pin -n 3", "report", "a", NULL));
+	ck_assert_uint_eq(report.query.top, 3);
+	ck_assert_uint_eq(report.path_count, 1);
+	/* What only speaks of the command line works whatever stands there. */
+	ck_assert_ptr_null(parse_with(&help, "--nonsense", "help", "run", NULL));
+	ck_assert_ptr_null(parse_with(&completion, "'", "completion", "zsh", NULL));
+}
+END_TEST
+
+START_TEST(mistakes_in_the_environment_name_the_variable)
+{
+	static const struct {
+		const char *defaults, *message;
+	} mistakes[] = {
+		{"--nonsense", "in the environment variable TRACEALLOC_OPTIONS: unknown option "
+			       "'--nonsense': 'tracealloc help' lists them"},
+		{"-n", "in the environment variable TRACEALLOC_OPTIONS: option '--top' needs a "
+		       "value: --top N"},
+		{"-q ls", "in the environment variable TRACEALLOC_OPTIONS: 'ls' is no option: only "
+			  "options may stand there"},
+		{"-q -- ls", "in the environment variable TRACEALLOC_OPTIONS: 'ls' is no option: "
+			     "only options may stand there"},
+		{"--help", "in the environment variable TRACEALLOC_OPTIONS: --help and --version "
+			   "are for the command line"},
+		{"'-q", "in the environment variable TRACEALLOC_OPTIONS: the quote before '-q' is "
+			"not closed"},
+		{"--all-frames", "with the options of TRACEALLOC_OPTIONS: --all-frames says what "
+				 "--filter and --exclude look at: give one"},
+	};
+	for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
+		_cleanup_options_ struct options options;
+		_cleanup_error_ struct error *err =
+			parse_with(&options, mistakes[i].defaults, "run", "true", NULL);
+		ck_assert_msg(err != NULL, "accepted: %s", mistakes[i].defaults);
+		ck_assert_str_eq(error_message(err), mistakes[i].message);
+		ck_assert_int_eq(error_kind_of(err), ERROR_USAGE);
+	}
+}
+END_TEST
+
+START_TEST(a_completion_needs_one_shell)
+{
+	_cleanup_options_ struct options fish, words;
+	accept(&fish, "completion", "fish");
+	ck_assert_uint_eq(fish.shell, 2);
+	ck_assert_ptr_null(fish.words);
+	accept(&words, "completion", "words", "run", "--help");
+	ck_assert_int_eq(words.command, OPTIONS_COMPLETION);
+	ck_assert_str_eq(words.words[1], "--help");
+	refuse("no shell given: tracealloc completion bash|zsh|fish", "completion");
+	refuse("unknown shell 'csh': give one of bash|zsh|fish", "completion", "csh");
+	refuse("unexpected argument 'b': give one shell", "completion", "bash", "b");
 }
 END_TEST
 
@@ -708,6 +799,11 @@ static Suite *make_suite(void)
 	tcase_add_test(complaints, a_question_without_an_answer_is_told);
 	tcase_add_test(complaints, what_only_tables_know_is_refused_for_whole_stacks);
 	tcase_add_test(complaints, a_page_takes_the_options_of_tables_but_groups_by_single_frames);
+	tcase_add_test(complaints,
+		       options_of_the_environment_come_before_those_of_the_command_line);
+	tcase_add_test(complaints, options_of_the_environment_for_other_commands_are_passed_by);
+	tcase_add_test(complaints, mistakes_in_the_environment_name_the_variable);
+	tcase_add_test(complaints, a_completion_needs_one_shell);
 	tcase_add_test(complaints, one_file_for_both_results_is_told);
 	tcase_add_test(complaints, a_missing_value_is_told_for_every_option_that_takes_one);
 	tcase_add_test(complaints, a_value_too_many_is_told);
