@@ -220,6 +220,12 @@ check-long: long-dependencies unit-tests e2e-tests $(O)/tests/bin/redis-server
 long-dependencies:
 	@scripts/install-dependencies long
 
+# ---- manual pages: those of single commands come out of the one of all
+$(O)/man/made: man/tracealloc.1 scripts/man-pages $(O)/tracealloc
+	@rm -rf $(@D)
+	$(call say,MAN,$(@D))scripts/man-pages $(O)/tracealloc man/tracealloc.1 $(@D)
+	@touch $@
+
 # ---- what looks at the sources
 C_FILES = $(wildcard src/*/*.[ch] tests/*/*.[ch] tests/*/*.cc tests/*/*/*.[ch] tests/*/*/*.cc \
 	  scripts/*/*.[ch])
@@ -232,8 +238,9 @@ lint-layers:
 lint-format:
 	clang-format --dry-run -Werror $(C_FILES)
 
-lint-man: $(O)/tracealloc
-	scripts/lint-man $(O)/tracealloc man/tracealloc.1 man/tracealloc-snapshot.5 src/snapshot/layout.h
+lint-man: $(O)/man/made
+	scripts/lint-man $(O)/tracealloc man/tracealloc.1 man/tracealloc-snapshot.5 \
+		src/snapshot/layout.h $(O)/man
 
 lint-scripts:
 	scripts/lint-scripts
@@ -273,22 +280,20 @@ bench: all $(O)/tests/bench/pair $(O)/tests/bench/threads
 COMPLETIONS = bash-completion/completions/tracealloc zsh/site-functions/_tracealloc \
 	      fish/vendor_completions.d/tracealloc.fish
 
-install: all
+install: all $(O)/man/made
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
 		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7
 	install -m 755 $(O)/tracealloc $(DESTDIR)$(PREFIX)/bin/tracealloc
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,$(dir $(COMPLETIONS)))
 	$(foreach c,$(COMPLETIONS),$(O)/tracealloc completion $(firstword $(subst -, ,$(subst /, ,$c))) \
 		>$(DESTDIR)$(PREFIX)/share/$c &&) true
-	install -m 644 man/tracealloc.1 $(DESTDIR)$(PREFIX)/share/man/man1/tracealloc.1
-	install -m 644 man/tracealloc-snapshot.5 \
-		$(DESTDIR)$(PREFIX)/share/man/man5/tracealloc-snapshot.5
-	install -m 644 man/tracealloc-tracemalloc.7 \
-		$(DESTDIR)$(PREFIX)/share/man/man7/tracealloc-tracemalloc.7
+	install -m 644 man/tracealloc.1 $(O)/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 man/tracealloc-snapshot.5 $(O)/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 man/tracealloc-tracemalloc.7 $(DESTDIR)$(PREFIX)/share/man/man7
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/tracealloc $(DESTDIR)$(PREFIX)/share/man/man1/tracealloc.1 \
-		$(DESTDIR)$(PREFIX)/share/man/man5/tracealloc-snapshot.5 \
+	rm -f $(DESTDIR)$(PREFIX)/bin/tracealloc $(DESTDIR)$(PREFIX)/share/man/man1/tracealloc*.1 \
+		$(DESTDIR)$(PREFIX)/share/man/man5/tracealloc*.5 \
 		$(DESTDIR)$(PREFIX)/share/man/man7/tracealloc-tracemalloc.7 \
 		$(addprefix $(DESTDIR)$(PREFIX)/share/,$(COMPLETIONS))
 
