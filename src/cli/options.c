@@ -284,6 +284,16 @@ static struct error *set_status(struct options *options, const struct options_ro
 	return err;
 }
 
+static struct error *set_color(struct options *options, const struct options_row *row,
+			       const char *value)
+{
+	size_t choice = 0;
+	struct error *err = choose(row, value, &choice);
+	if (!err)
+		options->color = (enum options_color)choice;
+	return err;
+}
+
 static struct error *set_clean(struct options *options, const struct options_row *row,
 			       const char *value)
 {
@@ -380,6 +390,9 @@ static const struct options_row rows[] = {
 	 set_quiet},
 	{'v', "verbose", NULL, NULL, EVERY, OPTIONS_GENERAL,
 	 "say what is done and why; twice: every step", set_verbose},
+	{0, "color", "auto|always|never", NULL, ASKED, OPTIONS_GENERAL,
+	 "colours in the text report (default auto: on a terminal, unless NO_COLOR is set)",
+	 set_color},
 	{0, "status", "auto|yes|no", NULL, TRACED, OPTIONS_GENERAL,
 	 "on a terminal, one line that says how tracing goes (default auto: with attach)",
 	 set_status},

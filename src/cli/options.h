@@ -46,6 +46,7 @@ enum {
 			 OPTIONS_EXPORT | OPTIONS_DOCTOR | OPTIONS_COMPLETION
 };
 
+enum options_color { OPTIONS_COLOR_AUTO, OPTIONS_COLOR_ALWAYS, OPTIONS_COLOR_NEVER };
 enum options_status { OPTIONS_STATUS_AUTO, OPTIONS_STATUS_YES, OPTIONS_STATUS_NO };
 
 /* Strings point into argv, which must live as long, and into defaults. */
@@ -60,6 +61,7 @@ struct options {
 	bool show_given;	 /* --show was there: else the command decides */
 	bool format_given;	 /* likewise --format, which export cannot do without */
 	enum options_status status;
+	enum options_color color;
 	bool quiet; /* quiet implies verbose == 0: the later of the two wins */
 	unsigned verbose;
 	char **program;	       /* run: its argv, NULL-terminated */

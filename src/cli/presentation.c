@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/presentation.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "cli/terminal.h"
 #include "image/image.h"
 #include "report/report.h"
+#include "report/text_dress.h"
 #include "snapshot/query.h"
 
 /* old: NULL where nothing is compared; files: NULL where none may be read. */
@@ -84,13 +88,36 @@ static struct error *render(const struct options *options, const struct query *q
 	return err;
 }
 
+/* Only what people read on a terminal, or where they ask for colours. */
+static struct text_dress dress_for(const struct options *options, const struct output *output)
+{
+	const char *no_color = getenv("NO_COLOR");
+	bool on_terminal = !output->path && isatty(output->fd);
+	bool by_habit = on_terminal && terminal_can_move(output->fd) && !(no_color && *no_color);
+	if (strcmp(options->format->name, "text") != 0)
+		return (struct text_dress){0};
+	return (struct text_dress){
+		.colors = options->color == OPTIONS_COLOR_ALWAYS ||
+			  (options->color == OPTIONS_COLOR_AUTO && by_habit),
+		.columns = on_terminal ? terminal_columns(output->fd) : 0,
+	};
+}
+
 static struct error *write_report(const struct options *options, const struct query *query,
 				  const struct snapshot *old, const struct snapshot *snapshot,
 				  enum presentation_origin origin, struct output *output)
 {
-	_cleanup_buffer_ struct buffer text = {0};
-	struct error *err = render(options, query, old, snapshot, origin, &text);
-	return err ? err : output_finish(output, buffer_text(&text), text.count);
+	_cleanup_buffer_ struct buffer plain = {0}, dressed = {0};
+	const struct text_dress dress = dress_for(options, output);
+	struct error *err = render(options, query, old, snapshot, origin, &plain);
+	if (err)
+		return err;
+	if (!dress.colors && !dress.columns)
+		return output_finish(output, buffer_text(&plain), plain.count);
+	text_dress(buffer_text(&plain), &dress, &dressed);
+	return buffer_failed(&dressed)
+		       ? error_no_memory()
+		       : output_finish(output, buffer_text(&dressed), dressed.count);
 }
 
 struct error *presentation_write(const struct options *options, const struct query *query,

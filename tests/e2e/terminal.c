@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * On a terminal: the status line while tracing, and nothing of it where it does not belong. What is
- * looked at is the screen as a person would see it.
+ * On a terminal: the status line while tracing, colours, and nothing of it where it does not
+ * belong. What is looked at is the screen as a person would see it.
  */
 #include <check.h>
 #include <stdio.h>
@@ -13,6 +13,9 @@
 #include "lib/screen.h"
 #include "lib/storm.h"
 #include "lib/suite.h"
+#include "lib/tracealloc.h"
+
+#define SNAPSHOT "tests/golden/first.snapshot"
 
 /* A program that runs for a second and a half, allocates, and prints a line at its end. */
 static const char work[] = "n=0; while [ $n -lt 30 ]; do sleep 0.05; n=$((n+1)); done; echo done";
@@ -85,8 +88,10 @@ START_TEST(it_stays_away_where_it_was_not_asked_for)
 	scratch_make(&scratch);
 	storm_start(&scratch, 1, &storm);
 	snprintf(pid, sizeof(pid), "%d", storm.process.pid);
-	screen_start(cases[_i].term, 80,
-		     ARGV(program, "attach", "--for", "1200ms", cases[_i].option, pid), &screen);
+	screen_start(
+		cases[_i].term, 80,
+		ARGV(program, "attach", "--for", "1200ms", "--color=never", cases[_i].option, pid),
+		&screen);
 	ck_assert_int_eq(screen_wait(&screen), 0);
 	ck_assert_msg(!strchr(screen.bytes, '\033'), "%s", screen.bytes);
 	ck_assert_ptr_nonnull(strstr(screen.bytes, "Top 10 lines"));
@@ -139,10 +144,82 @@ START_TEST(messages_do_not_land_in_it)
 }
 END_TEST
 
+/* `tracealloc report` of a saved snapshot: what a shell command line writes. */
+static char *written(const struct scratch *scratch, const char *command)
+{
+	_cleanup_free_ char *program = suite_tracealloc();
+	ck_assert_int_eq(process_call(scratch, "shell", ARGV("sh", "-c", command, program)), 0);
+	return tracealloc_text(scratch, "shell.out");
+}
+
+START_TEST(a_report_on_a_terminal_has_colours_and_its_words)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_screen_ struct screen screen = {0};
+	_cleanup_free_ char *program = suite_tracealloc();
+
+	scratch_make(&scratch);
+	unsetenv("NO_COLOR");
+	screen_start("xterm", 200, ARGV(program, "report", SNAPSHOT), &screen);
+	ck_assert_int_eq(screen_wait(&screen), 0);
+	ck_assert_msg(strstr(screen.bytes, "\033[1mTop 10 lines\033[0m"), "%s", screen.bytes);
+	_cleanup_free_ char *seen = screen_seen(&screen);
+	_cleanup_free_ char *piped = written(&scratch, "\"$0\" report " SNAPSHOT);
+	/* The screen has one line more: the one the cursor is on. */
+	ck_assert_msg(strncmp(seen, piped, strlen(piped)) == 0, "%s instead of %s", seen, piped);
+}
+END_TEST
+
+START_TEST(colours_can_be_turned_off_and_on)
+{
+	static const struct {
+		const char *term, *no_color, *option;
+		bool colored;
+	} cases[] = {
+		{"xterm", "1", "--color=auto", false},	{"xterm", "", "--color=auto", true},
+		{"xterm", "", "--color=never", false},	{"dumb", "", "--color=auto", false},
+		{"xterm", "1", "--color=always", true}, {"dumb", "", "--color=always", true},
+	};
+	_cleanup_screen_ struct screen screen = {0};
+	_cleanup_free_ char *program = suite_tracealloc();
+
+	setenv("NO_COLOR", cases[_i].no_color, 1);
+	screen_start(cases[_i].term, 200, ARGV(program, "report", cases[_i].option, SNAPSHOT),
+		     &screen);
+	ck_assert_int_eq(screen_wait(&screen), 0);
+	ck_assert_msg((strchr(screen.bytes, '\033') != NULL) == cases[_i].colored, "%s",
+		      screen.bytes);
+}
+END_TEST
+
+START_TEST(what_is_piped_knows_of_no_terminal)
+{
+	static const char *const commands[] = {
+		"TERM=xterm-256color COLUMNS=20 \"$0\" report " SNAPSHOT,
+		"TERM=xterm \"$0\" report --color never " SNAPSHOT,
+		"TERM=xterm \"$0\" report --report /dev/stdout " SNAPSHOT " | cat",
+	};
+	_cleanup_scratch_ struct scratch scratch = {0};
+
+	scratch_make(&scratch);
+	_cleanup_free_ char *plain = written(&scratch, "env -i \"$0\" report " SNAPSHOT);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+		_cleanup_free_ char *other = written(&scratch, commands[i]);
+		ck_assert_str_eq(other, plain);
+	}
+	_cleanup_free_ char *forced = written(&scratch, "\"$0\" report --color=always " SNAPSHOT);
+	ck_assert_ptr_nonnull(strstr(forced, "\033[1m"));
+	_cleanup_free_ char *json =
+		written(&scratch, "\"$0\" report --color=always --format=json " SNAPSHOT);
+	ck_assert_ptr_null(strchr(json, '\033'));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("terminal");
-	TCase *status_case = suite_case(suite, "status", 60);
+	TCase *status_case = suite_case(suite, "status", 120);
+	TCase *color_case = suite_case(suite, "colours", 120);
 
 	tcase_add_test(status_case, an_attach_says_how_it_goes_and_takes_it_back);
 	tcase_add_test(status_case, the_line_is_narrower_than_the_terminal);
@@ -150,5 +227,8 @@ int main(void)
 	tcase_add_test(status_case, the_terminal_is_the_programs_while_it_runs);
 	tcase_add_test(status_case, a_run_that_is_asked_says_how_it_goes);
 	tcase_add_test(status_case, messages_do_not_land_in_it);
+	tcase_add_test(color_case, a_report_on_a_terminal_has_colours_and_its_words);
+	tcase_add_loop_test(color_case, colours_can_be_turned_off_and_on, 0, 6);
+	tcase_add_test(color_case, what_is_piped_knows_of_no_terminal);
 	return suite_run(suite);
 }
