@@ -291,6 +291,9 @@ install: all $(O)/man/made
 	install -m 644 man/tracealloc-snapshot.5 $(O)/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 man/tracealloc-tracemalloc.7 $(DESTDIR)$(PREFIX)/share/man/man7
 
+deb:
+	scripts/make-deb $(O) $(VERSION)
+
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/tracealloc $(DESTDIR)$(PREFIX)/share/man/man1/tracealloc*.1 \
 		$(DESTDIR)$(PREFIX)/share/man/man5/tracealloc*.5 \
@@ -309,6 +312,7 @@ help:
 	@echo 'make format         format the sources'
 	@echo 'make install        install below DESTDIR (none) and PREFIX (/usr/local)'
 	@echo 'make uninstall      remove what install has put there'
+	@echo 'make deb             a Debian package, $(O)/deb/tracealloc_$(VERSION)_amd64.deb'
 	@echo 'make clean          remove $(O)'
 	@echo
 	@echo 'Variables: O=DIRECTORY (build), CC=clang, CFLAGS=..., WERROR=1, V=1 (whole commands),'
@@ -316,4 +320,4 @@ help:
 	@echo 'moments, for tests: src/base/killpoint.h).'
 
 .PHONY: e2e-tests check check-long long-dependencies lint lint-layers lint-format lint-man lint-scripts warnings
-.PHONY: format demo bench install uninstall help
+.PHONY: format demo bench install uninstall deb help
