@@ -27,7 +27,8 @@ struct report_source {
 
 struct report_options {
 	bool body_only;		/* --quiet */
-	bool all_blind_modules; /* --verbose: list every module without line information */
+	bool all_blind_modules; /* --verbose: list every module without line information, and the
+				   processes */
 };
 
 /* The names of all formats, in the order of report_formats. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "report/text_body.h"
+#include "report/text_processes.h"
 #include "report/units.h"
 
 /* Modules without line information that are listed when not all are asked for. */
@@ -302,5 +303,7 @@ void text_frame_below(struct buffer *out, const struct snapshot *snapshot,
 			     "of allocators whose waste is not known (only glibc's malloc's is)");
 	write_oddities(out, snapshot);
 	write_blind_modules(out, snapshot, table, all_blind_modules);
+	if (all_blind_modules)
+		text_processes_write(out, snapshot);
 	write_cost(out, &snapshot->cost);
 }
