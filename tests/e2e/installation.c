@@ -42,16 +42,14 @@ START_TEST(everything_is_installed_and_removed)
 	_cleanup_scratch_ struct scratch scratch = {0};
 
 	scratch_make(&scratch);
-	_cleanup_free_ char *made =
-		shell(&scratch, "make -s O=\"$BUILD\" DESTDIR=\"$PLACE\" PREFIX=/usr install");
+	free(shell(&scratch, "make -s O=\"$BUILD\" DESTDIR=\"$PLACE\" PREFIX=/usr install"));
 	_cleanup_free_ char *list =
 		shell(&scratch, "cd \"$PLACE/usr\" && find . -type f -size +100c -printf '%P\\n'");
 	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
 		ck_assert_msg(strstr(list, files[i]), "no %s in %s", files[i], list);
 	_cleanup_free_ char *version = shell(&scratch, "\"$PLACE/usr/bin/tracealloc\" --version");
 	ck_assert_ptr_nonnull(strstr(version, "tracealloc "));
-	_cleanup_free_ char *removed =
-		shell(&scratch, "make -s O=\"$BUILD\" DESTDIR=\"$PLACE\" PREFIX=/usr uninstall");
+	free(shell(&scratch, "make -s O=\"$BUILD\" DESTDIR=\"$PLACE\" PREFIX=/usr uninstall"));
 	_cleanup_free_ char *left = shell(&scratch, "find \"$PLACE\" ! -type d");
 	ck_assert_str_eq(left, "");
 }
@@ -66,7 +64,7 @@ START_TEST(the_debian_package_is_sound_and_leaves_no_trace)
 		suite_skip("a system of its own needs root");
 		return;
 	}
-	_cleanup_free_ char *made = shell(&scratch, "make O=\"$PLACE\" deb");
+	free(shell(&scratch, "make O=\"$PLACE\" deb"));
 	_cleanup_free_ char *said = shell(
 		&scratch, "scripts/check-deb \"$PLACE\"/deb/tracealloc_*.deb \"$PLACE/root\"");
 	ck_assert_msg(strstr(said, "check-deb: it is gone\n"), "%s", said);
