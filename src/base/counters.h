@@ -14,6 +14,19 @@
 #include "base/time_class.h"
 
 /*
+ * Live blocks that nothing points to any more, when that was looked at. Directly: no other such
+ * block points there either; indirectly: one does.
+ *
+ * Equation, for bytes and for blocks: direct + indirect <= current + ended, of a site and of all
+ */
+struct reach_counters {
+	uint64_t direct_bytes;
+	uint64_t direct_blocks;
+	uint64_t indirect_bytes;
+	uint64_t indirect_blocks;
+};
+
+/*
  * Equations, for bytes and for blocks:
  *     total = current + released + ended
  *     peak  = the value of current at the moment of the session's highest current_bytes
@@ -35,6 +48,7 @@ struct site_counters {
 	uint64_t failed_calls;
 	uint64_t waste_bytes; /* usable beyond what was asked for, of the blocks at the peak: set
 				 where a snapshot is asked for it, else 0 */
+	struct reach_counters unreachable; /* by session, where it looked for them; else 0 */
 };
 
 struct class_counters {
@@ -71,6 +85,7 @@ struct total_counters {
 	uint64_t null_releases;	     /* free(NULL) */
 	uint64_t implied_releases;   /* an address was given out again without a release seen */
 	uint64_t events;
+	struct reach_counters unreachable;
 };
 
 #endif

@@ -121,6 +121,18 @@ struct error *ledger_visit_live(const struct ledger *ledger,
 						       const struct ledger_live *block),
 				void *context);
 
+/*
+ * The live blocks of a space in no order, those of open resizes at their old addresses included; an
+ * array of *count_ret that the caller frees. *resizing_ret: there are open resizes, so that not
+ * every byte of a block is where the list says. Errors: no memory.
+ */
+struct error *ledger_live_blocks(const struct ledger *ledger, space_id space,
+				 struct ledger_live **ret, size_t *count_ret, bool *resizing_ret);
+
+/* Whether blocks may be live in a space that the ledger does not know: see ledger_space_inherits.
+ */
+bool ledger_has_inherited(const struct ledger *ledger, space_id space);
+
 /* The timeline: at most LEDGER_TIMELINE_POINTS points in time order, owned by the ledger. */
 enum { LEDGER_TIMELINE_POINTS = 1024 };
 const struct ledger_point *ledger_timeline(const struct ledger *ledger, size_t *count_ret);
