@@ -20,7 +20,7 @@ static struct error *seize(struct target *target, struct target_process *process
 		return NULL;
 	/* Options come with the seizure, so children of this thread cannot be missed from here on.
 	 */
-	if (ptrace(PTRACE_SEIZE, tid, NULL, TARGET_OPTIONS) < 0) {
+	if (ptrace(PTRACE_SEIZE, tid, NULL, tree_options(target)) < 0) {
 		struct proc_status status;
 		if (errno == ESRCH)
 			return NULL;
@@ -81,7 +81,7 @@ struct error *target_attach(struct target *target, pid_t pid)
 	if (err)
 		return give_up(err, pid);
 	/* The leader tells whether we may at all; its memory file may only be opened after that. */
-	if (state != 'Z' && ptrace(PTRACE_SEIZE, pid, NULL, TARGET_OPTIONS) < 0)
+	if (state != 'Z' && ptrace(PTRACE_SEIZE, pid, NULL, tree_options(target)) < 0)
 		return permission_explain(pid, errno);
 	err = tree_add_process(target, pid, 0, NULL, &process);
 	if (err)

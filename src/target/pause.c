@@ -8,9 +8,10 @@
 #include "base/clock.h"
 #include "target/arrivals.h"
 #include "target/proc.h"
+#include "target/remote_stop.h"
 #include "target/tree.h"
 
-enum { PAUSE_LIMIT_NS = 200000000, LOOK_AGAIN_NS = 20000 };
+enum { PAUSE_LIMIT_NS = 200000000, SETTLE_LIMIT_NS = 50000000, LOOK_AGAIN_NS = 20000 };
 
 /* A pause must not be longer than it need be because the tracer waits for a CPU. Root only. */
 static void run_ahead(struct target *target)
@@ -43,26 +44,34 @@ static void mark_arrived(struct target *target)
 		thread->state = TARGET_THREAD_STOPPED;
 }
 
-static bool is_meant(const struct target_thread *thread, const struct target_space *space,
-		     const struct target_thread *only)
+/* Whom a pause stops. */
+struct pause_scope {
+	const struct target_space *space;
+	const struct target_thread *only;
+	bool sleepers;
+};
+
+static bool is_meant(struct target_thread *thread, const struct pause_scope *scope)
 {
 	if (thread->parked || thread->state != TARGET_THREAD_RUNNING)
 		return false;
-	if (only)
-		return thread == only;
-	return (!space || thread->process->space == space) &&
-	       !proc_asleep_in_call(thread->process->pid, thread->tid);
+	if (scope->only)
+		return thread == scope->only;
+	if (scope->space && thread->process->space != scope->space)
+		return false;
+	bool asleep = proc_asleep_in_call(thread->process->pid, thread->tid);
+	thread->roused = asleep && scope->sleepers;
+	return !asleep || scope->sleepers;
 }
 
 /* All are looked at before the first is stopped: the look takes longer than the stop. */
-static size_t interrupt(struct target *target, const struct target_space *space,
-			const struct target_thread *only)
+static size_t interrupt(struct target *target, const struct pause_scope *scope)
 {
 	size_t cursor = 0, count = 0;
 	struct map_entry *entry;
 	while ((entry = map_next(&target->threads, &cursor))) {
 		struct target_thread *thread = entry->value;
-		thread->interrupted = is_meant(thread, space, only);
+		thread->interrupted = is_meant(thread, scope);
 	}
 	target->paused_since_ns = clock_now_ns();
 	cursor = 0;
@@ -93,14 +102,13 @@ static bool take(struct target *target, pid_t tid, int status)
 	return awaited;
 }
 
-void target_pause(struct target *target, const struct target_space *space,
-		  const struct target_thread *only)
+static void pause_scope(struct target *target, const struct pause_scope *scope)
 {
 	if (!arrivals_make_room(target))
 		return;
 	run_ahead(target);
 	mark_arrived(target);
-	size_t awaited = interrupt(target, space, only);
+	size_t awaited = interrupt(target, scope);
 	uint64_t limit = clock_now_ns() + PAUSE_LIMIT_NS;
 	while (awaited && target->arrived_count < target->arrived_capacity) {
 		int status;
@@ -116,15 +124,63 @@ void target_pause(struct target *target, const struct target_space *space,
 	}
 }
 
-void target_go_on(struct target *target)
+void target_pause(struct target *target, const struct target_space *space,
+		  const struct target_thread *only)
+{
+	struct pause_scope scope = {.space = space, .only = only};
+	pause_scope(target, &scope);
+}
+
+void target_pause_all(struct target *target)
+{
+	struct pause_scope scope = {.sleepers = true};
+	pause_scope(target, &scope);
+}
+
+/* True: a thread that was asleep has not come back to rest. */
+static bool some_are_awake(const struct target *target)
 {
 	size_t cursor = 0;
 	struct map_entry *entry;
 	while ((entry = map_next(&target->threads, &cursor))) {
+		const struct target_thread *thread = entry->value;
+		if (thread->roused && !proc_asleep_in_call(thread->process->pid, thread->tid))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whoever is interrupted again before its call has begun anew would see it end with EINTR after
+ * all.
+ */
+static void let_settle(struct target *target)
+{
+	uint64_t limit = clock_now_ns() + SETTLE_LIMIT_NS;
+	while (some_are_awake(target) && clock_now_ns() < limit) {
+		struct timespec pause = {.tv_nsec = LOOK_AGAIN_NS};
+		nanosleep(&pause, NULL);
+	}
+	size_t cursor = 0;
+	struct map_entry *entry;
+	while ((entry = map_next(&target->threads, &cursor)))
+		((struct target_thread *)entry->value)->roused = false;
+}
+
+void target_go_on(struct target *target)
+{
+	bool roused = false;
+	size_t cursor = 0;
+	struct map_entry *entry;
+	while ((entry = map_next(&target->threads, &cursor))) {
 		struct target_thread *thread = entry->value;
+		thread->roused &= thread->paused;
 		if (!thread->paused)
 			continue;
 		thread->paused = false;
+		roused |= thread->roused;
+		if (thread->roused)
+			remote_make_again(thread);
 		target->statistics.stopped_ns += clock_now_ns() - thread->stopped_since_ns;
 		thread->registers_valid = false;
 		thread->state = TARGET_THREAD_RUNNING;
@@ -132,4 +188,6 @@ void target_go_on(struct target *target)
 	}
 	target->paused_ns = clock_now_ns() - target->paused_since_ns;
 	run_as_before(target);
+	if (roused)
+		let_settle(target);
 }

@@ -203,15 +203,41 @@ bool proc_asleep_in_call(pid_t pid, pid_t tid)
 }
 
 /* "running", "-1 SP PC", or "NR A1 A2 A3 A4 A5 A6 SP PC", proc(5). */
-bool proc_resting_place(pid_t pid, pid_t tid, uint64_t *sp_ret, uint64_t *pc_ret)
+uint64_t proc_resident_bytes(pid_t pid)
 {
-	char path[64], text[256];
+	char path[64];
+	unsigned long pages = 0;
+	snprintf(path, sizeof path, "/proc/%d/statm", pid);
+	_cleanup_fclose_ FILE *file = fopen(path, "re");
+	if (!file || fscanf(file, "%*u %lu", &pages) != 1)
+		return 0;
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static bool read_syscall(pid_t pid, pid_t tid, char *text, size_t bytes)
+{
+	char path[64];
 	snprintf(path, sizeof path, "/proc/%d/task/%d/syscall", pid, tid);
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+	ssize_t got = fd < 0 ? -1 : read(fd, text, bytes - 1);
 	if (got <= 0)
 		return false;
 	text[got] = '\0';
+	return true;
+}
+
+bool proc_system_call(pid_t pid, pid_t tid, uint64_t *number_ret)
+{
+	char text[256];
+	return read_syscall(pid, tid, text, sizeof text) && text[0] != '-' &&
+	       sscanf(text, "%lu ", number_ret) == 1;
+}
+
+bool proc_resting_place(pid_t pid, pid_t tid, uint64_t *sp_ret, uint64_t *pc_ret)
+{
+	char text[256];
+	if (!read_syscall(pid, tid, text, sizeof text))
+		return false;
 	if (sscanf(text, "-1 %lx %lx", sp_ret, pc_ret) == 2)
 		return true;
 	return sscanf(text, "%*d %*x %*x %*x %*x %*x %*x %lx %lx", sp_ret, pc_ret) == 2;

@@ -36,11 +36,17 @@ struct error *proc_status(pid_t tid, struct proc_status *ret);
 /* State letter and start time (clock ticks since boot) of a thread. ERROR_GONE. */
 struct error *proc_stat(pid_t tid, char *state_ret, uint64_t *start_ret);
 
+/* The resident memory of a process, 0 if that cannot be known. */
+uint64_t proc_resident_bytes(pid_t pid);
+
 /* The tids of a process, in one pass. *tids_ret is owned by the caller. ERROR_GONE. */
 struct error *proc_tasks(pid_t pid, pid_t **tids_ret, size_t *count_ret);
 
 /* Whether the thread is asleep inside a system call (not running, not faulting, not stopped). */
 bool proc_asleep_in_call(pid_t pid, pid_t tid);
+
+/* The number of the system call that the thread is asleep in; false if it is in none, or runs. */
+bool proc_system_call(pid_t pid, pid_t tid, uint64_t *number_ret);
 
 /* Where in its code, and on its stack, a thread rests that does not run; false if it runs. */
 bool proc_resting_place(pid_t pid, pid_t tid, uint64_t *sp_ret, uint64_t *pc_ret);

@@ -198,6 +198,26 @@ void remote_rewind(struct user_regs_struct *registers)
 	registers->orig_rax = ~0ul;
 }
 
+void remote_make_again(struct target_thread *thread)
+{
+	struct user_regs_struct *registers = target_registers(thread);
+	uint64_t mask;
+	struct remote_stop stop = {.call = REMOTE_NO_CALL};
+	if (!registers)
+		return;
+	stop.registers = *registers;
+	stop.call = call_state(registers, true);
+	struct error *err = stop.call == REMOTE_CALL_ENDS ? check_call(thread, &stop) : NULL;
+	bool ends = !err && stop.call == REMOTE_CALL_ENDS &&
+		    ptrace(PTRACE_GETSIGMASK, thread->tid, sizeof mask, &mask) == 0 &&
+		    !remote_handler_waits(thread->tid, mask);
+	error_free(err);
+	if (!ends)
+		return;
+	remote_rewind(&stop.registers);
+	ptrace(PTRACE_SETREGS, thread->tid, NULL, &stop.registers);
+}
+
 void remote_recall(const struct target_space *space, struct user_regs_struct *registers)
 {
 	/* Those that the kernel goes on with so (set_restart_fn). */

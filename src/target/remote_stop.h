@@ -41,6 +41,12 @@ struct error *remote_stop_read(const struct target_thread *thread, struct remote
  */
 bool remote_handler_waits(pid_t tid, uint64_t mask);
 
+/*
+ * Has a thread that a pause has stopped make the system call again that would end with EINTR for no
+ * other reason (REMOTE_CALL_ENDS). Does nothing in any other case.
+ */
+void remote_make_again(struct target_thread *thread);
+
 /* Turns registers into those that make the interrupted system call again from its beginning. */
 void remote_rewind(struct user_regs_struct *registers);
 

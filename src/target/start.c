@@ -124,6 +124,9 @@ static struct error *until_exec(struct target *target, const char *program, int 
 				return exec_error(program, failure);
 			return error_new(ERROR_GONE, "'%s' ended before it could start", program);
 		}
+		case TARGET_EVENT_LEAVING:
+			target_let_leave(target, ret->process);
+			break;
 		default:
 			break;
 		}
@@ -134,7 +137,7 @@ static struct error *adopt_child(struct target *target, pid_t pid)
 {
 	struct target_process *process;
 	struct target_thread *thread;
-	if (ptrace(PTRACE_SEIZE, pid, NULL, TARGET_OPTIONS) < 0)
+	if (ptrace(PTRACE_SEIZE, pid, NULL, tree_options(target)) < 0)
 		return error_system(errno,
 				    "cannot trace a child of our own (a container may need the "
 				    "capability SYS_PTRACE, or a seccomp profile that allows it)");
@@ -157,8 +160,11 @@ static struct error *refuse_foreign(struct target *target, struct target_thread 
 	struct target_event event = {0};
 	struct error *failure = NULL;
 	while (!failure && event.kind != TARGET_EVENT_PROCESS_EXIT &&
-	       event.kind != TARGET_EVENT_EMPTY)
+	       event.kind != TARGET_EVENT_EMPTY) {
 		failure = target_next(target, &event);
+		if (!failure && event.kind == TARGET_EVENT_LEAVING)
+			target_let_leave(target, event.process);
+	}
 	error_free(failure);
 	return err;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "target/target.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -43,6 +45,14 @@ struct user_regs_struct *target_registers(struct target_thread *thread)
 		return NULL;
 	thread->registers_valid = true;
 	return &thread->registers;
+}
+
+size_t target_vector_state(const struct target_thread *thread, void *bytes, size_t count)
+{
+	struct iovec part = {.iov_base = bytes, .iov_len = count};
+	if (ptrace(PTRACE_GETREGSET, thread->tid, NT_X86_XSTATE, &part) < 0)
+		return 0;
+	return part.iov_len;
 }
 
 bool target_hit_int3(const struct target_thread *thread)

@@ -8,7 +8,7 @@
  * target.c: the object, its threads, processes and spaces.    wait.c: wait status to event.
  * arrivals.c, tree.c, permission.c: private to this folder.
  * start.c, attach.c: the two beginnings.    detach.c: the one end.
- * pause.c: a stop of all threads after which they go on.
+ * pause.c: a stop of all threads after which they go on.    leave.c: the last moment of a process.
  * memory.c: bytes of a space.    proc.c: what /proc says.    remote.c: system calls made inside.
  * sigtrap.c: keeps the target's SIGTRAP mask and disposition as they were.
  *
@@ -58,6 +58,7 @@ struct target_process {
 	struct target_space *space;
 	size_t thread_count;
 	bool unfollowed; /* detached at the first stop of its first thread */
+	bool gathered;	 /* its last moment was looked for, and is not looked for again */
 	enum target_sigtrap sigtrap;
 	struct target_sigaction sigtrap_action; /* HANDLED: what to restore, if action_known */
 	bool sigtrap_action_known;
@@ -84,6 +85,8 @@ struct target_thread {
 	bool trap_pending; /* LISTENING with an int3's SIGTRAP still queued */
 	bool interrupted;  /* PTRACE_INTERRUPT was sent, its stop has not come */
 	bool paused;	   /* STOPPED by target_pause, and by nothing else */
+	bool roused;	   /* and it was asleep in a system call */
+	bool leaving;	   /* it has come to PTRACE_EVENT_EXIT, or beyond */
 	int parked_status; /* a stop that came before the creator's event, else 0 */
 	int resume_signal; /* while draining: what target_resume asked for */
 	bool registers_valid;
@@ -100,6 +103,8 @@ enum target_event_kind {
 	TARGET_EVENT_SIGNAL,  /* about to be delivered: resume with it, or with 0 to swallow it */
 	TARGET_EVENT_PROCESS, /* a new process, not running yet; `parent` says of whom */
 	TARGET_EVENT_EXEC,    /* a process has a new, empty space; `old_space` is the former */
+	TARGET_EVENT_LEAVING, /* all threads of a process stand still, about to end: its last moment
+			       */
 	TARGET_EVENT_PROCESS_EXIT, /* exit_status or signal say how */
 	TARGET_EVENT_POKED,	   /* nothing happened: somebody interrupted the wait */
 	TARGET_EVENT_QUIET,	   /* draining is over: every thread is stopped or asleep */
@@ -108,7 +113,8 @@ enum target_event_kind {
 
 /*
  * After SIGNAL, TRAP, PROCESS and EXEC `thread` must be resumed by target_resume (PROCESS: the
- * creator; the new one starts by itself). Threads come and go without events: owner_data is made
+ * creator; the new one starts by itself), after LEAVING the process is let go by target_let_leave.
+ * Threads come and go without events: owner_data is made
  * when needed and given back through thread_gone.
  */
 struct target_event {
@@ -140,8 +146,10 @@ struct target {
 	uint32_t spaces_issued;
 	const struct log *log;
 	bool draining;
-	bool impatient; /* target_next returns QUIET where it would have to wait */
-	int policy;	/* the tracer thread's own, while a pause has it changed; -1: it has not */
+	bool watches_exits; /* LEAVING events are wanted; set before target_start or target_attach
+			     */
+	bool impatient;	    /* target_next returns QUIET where it would have to wait */
+	int policy; /* the tracer thread's own, while a pause has it changed; -1: it has not */
 	uint64_t drain_until_ns;
 	uint64_t paused_since_ns; /* when the last drain or pause began to stop threads */
 	uint64_t paused_ns;	  /* how long the last pause was */
@@ -207,6 +215,11 @@ struct user_regs_struct *target_registers(struct target_thread *thread);
  * kernel/traps.c) and not one sent by kill(2).
  */
 bool target_hit_int3(const struct target_thread *thread);
+/*
+ * The state of a stopped thread that is no general register (PTRACE_GETREGSET with NT_X86_XSTATE),
+ * where pointers may be too: returns how many bytes of it there are, 0 if they cannot be had.
+ */
+size_t target_vector_state(const struct target_thread *thread, void *bytes, size_t count);
 /* Writes one register back: rip, by far the most frequent. False if the thread is gone. */
 bool target_set_pc(struct target_thread *thread, uint64_t pc);
 
@@ -229,8 +242,18 @@ void target_drain(struct target *target);
 void target_pause(struct target *target, const struct target_space *space,
 		  const struct target_thread *only);
 
+/*
+ * The same for every thread of every space, those asleep inside system calls included. The calls
+ * that a stop would end with EINTR (signal(7)) are made again at target_go_on, from their
+ * beginning; that waits until all have come back to rest, a twentieth of a second at most.
+ */
+void target_pause_all(struct target *target);
+
 /* Ends a pause: lets those go on that it has stopped. */
 void target_go_on(struct target *target);
+
+/* After a LEAVING event: the threads of the process end. */
+void target_let_leave(struct target *target, struct target_process *process);
 
 /*
  * Detaches every stopped thread. Those asleep in system calls, or in a group-stop, stay seized

@@ -17,6 +17,12 @@ enum {
 			 PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD,
 };
 
+/* The options to seize a thread with. */
+static inline unsigned long tree_options(const struct target *target)
+{
+	return TARGET_OPTIONS | (target->watches_exits ? PTRACE_O_TRACEEXIT : 0);
+}
+
 /* A new process in a space of its own (space NULL) or in that of another. */
 struct error *tree_add_process(struct target *target, pid_t pid, pid_t parent,
 			       struct target_space *space, struct target_process **ret);

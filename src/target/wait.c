@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "target/arrivals.h"
+#include "target/leave.h"
 #include "target/proc.h"
 #include "target/sigtrap.h"
 #include "target/tree.h"
@@ -179,12 +180,29 @@ static bool is_thread_of(pid_t pid, pid_t tid)
 	return access(path, F_OK) == 0;
 }
 
+/* A thread is about to end; true if its process is, and stands still. */
+static bool on_leave(struct target *target, struct target_thread *thread, struct target_event *ret)
+{
+	thread->leaving = true;
+	if (target->draining || !leave_gather(target, thread)) {
+		resume_quietly(target, thread);
+		return false;
+	}
+	*ret = (struct target_event){
+		.kind = TARGET_EVENT_LEAVING, .thread = thread, .process = thread->process};
+	return true;
+}
+
 static struct error *on_ptrace_event(struct target *target, struct target_thread *thread, int event,
 				     bool *event_ret, struct target_event *ret)
 {
 	if (event == PTRACE_EVENT_EXEC) {
 		*event_ret = true;
 		return on_exec(target, thread, ret);
+	}
+	if (event == PTRACE_EVENT_EXIT) {
+		*event_ret = on_leave(target, thread, ret);
+		return NULL;
 	}
 	unsigned long message = 0;
 	if (ptrace(PTRACE_GETEVENTMSG, thread->tid, NULL, &message) < 0)
