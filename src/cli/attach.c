@@ -27,6 +27,9 @@ struct error *command_attach(const struct options *options, struct ending *ret)
 		err = delivery_write(&delivery, options, result.snapshot);
 		ret->undelivered = err != NULL;
 	}
+	if (!err)
+		err = limits_check(&options->limits, &options->query, NULL, result.snapshot,
+				   &ret->limit_exceeded);
 	snapshot_destroy(result.snapshot);
 	return err;
 }

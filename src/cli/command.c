@@ -65,9 +65,9 @@ struct error *command_perform(const struct options *options, char *const envp[],
 		return command_attach(options, ret);
 	case OPTIONS_REPORT:
 	case OPTIONS_EXPORT:
-		return command_report(options);
+		return command_report(options, ret);
 	case OPTIONS_DIFF:
-		return command_diff(options);
+		return command_diff(options, ret);
 	case OPTIONS_DOCTOR:
 		return command_doctor(options);
 	case OPTIONS_COMPLETION:

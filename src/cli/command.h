@@ -18,12 +18,14 @@
 
 /*
  * How our process has to end where no error says otherwise: with the status, or, when signal is not
- * 0, by that signal. Valid also beside an error (the target ended, then its report failed).
+ * 0, by that signal; where both are 0 and a limit of --fail-on is exceeded, with status 3. Valid
+ * also beside an error (the target ended, then its report failed).
  */
 struct ending {
 	int status;
 	int signal;
 	bool undelivered; /* what was found out could not be written */
+	bool limit_exceeded;
 };
 
 /* Performs options->command. envp is the target's environment. */
@@ -32,8 +34,8 @@ struct error *command_perform(const struct options *options, char *const envp[],
 
 struct error *command_run(const struct options *options, char *const envp[], struct ending *ret);
 struct error *command_attach(const struct options *options, struct ending *ret);
-struct error *command_report(const struct options *options);
-struct error *command_diff(const struct options *options);
+struct error *command_report(const struct options *options, struct ending *ret);
+struct error *command_diff(const struct options *options, struct ending *ret);
 struct error *command_doctor(const struct options *options);
 
 /* The log that --quiet and --verbose ask for, around the status line where there is one. */

@@ -148,6 +148,16 @@ static struct error *parse_options(struct options *options, struct arguments *ar
 	return NULL;
 }
 
+/* To look for unreachable blocks and to ask for them imply each other. */
+static void settle_unreachable(struct options *options)
+{
+	if (options->session.unreachable && !options->show_given)
+		options->query.show = QUERY_UNREACHABLE;
+	if (options->query.show == QUERY_UNREACHABLE ||
+	    limits_have(&options->limits, QUERY_UNREACHABLE))
+		options->session.unreachable = true;
+}
+
 static struct error *parse_run(struct options *options, struct arguments *arguments)
 {
 	char *program;
@@ -161,6 +171,7 @@ static struct error *parse_run(struct options *options, struct arguments *argume
 	options->program = arguments->items + arguments->next - 1;
 	if (!options->show_given)
 		options->query.show = QUERY_PEAK;
+	settle_unreachable(options);
 	return NULL;
 }
 
@@ -195,6 +206,8 @@ static struct error *parse_attach(struct options *options, struct arguments *arg
 	struct error *err = parse_pid(options, arguments, "attach");
 	if (!err && !options->show_given)
 		options->query.show = QUERY_CURRENT;
+	if (!err)
+		settle_unreachable(options);
 	return err;
 }
 

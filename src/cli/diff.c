@@ -7,7 +7,7 @@
 #include "cli/presentation.h"
 #include "cli/saved.h"
 
-struct error *command_diff(const struct options *options)
+struct error *command_diff(const struct options *options, struct ending *ret)
 {
 	struct log log = command_log(options, NULL);
 	_cleanup_output_ struct output output;
@@ -23,5 +23,10 @@ struct error *command_diff(const struct options *options)
 	bool runs = old->origin == SNAPSHOT_RUN && new->origin == SNAPSHOT_RUN;
 	if (!options->show_given)
 		query.show = runs ? QUERY_PEAK : QUERY_CURRENT;
-	return presentation_write_diff(options, &query, old, new, &output);
+	err = presentation_check_question(&query, old);
+	if (!err)
+		err = presentation_check_question(&query, new);
+	if (!err)
+		err = presentation_write_diff(options, &query, old, new, &output);
+	return err ? err : limits_check(&options->limits, &query, old, new, &ret->limit_exceeded);
 }

@@ -13,7 +13,13 @@
 #include "cli/message.h"
 #include "cli/options.h"
 
-enum { EXIT_OURS = 1, EXIT_USAGE = 2, EXIT_UNDELIVERED = 4, EXIT_SIGNALLED = 128 };
+enum {
+	EXIT_OURS = 1,
+	EXIT_USAGE = 2,
+	EXIT_LIMIT = 3,
+	EXIT_UNDELIVERED = 4,
+	EXIT_SIGNALLED = 128,
+};
 
 /*
  * A standard descriptor that we were started without must not become that of the next file we open:
@@ -69,8 +75,10 @@ static int status_of(const struct error *err, const struct ending *ending)
 {
 	if (ending->signal)
 		return EXIT_SIGNALLED + ending->signal;
-	if (ending->status || !err)
+	if (ending->status)
 		return ending->status;
+	if (!err)
+		return ending->limit_exceeded ? EXIT_LIMIT : 0;
 	if (ending->undelivered)
 		return EXIT_UNDELIVERED;
 	return error_kind_of(err) == ERROR_USAGE ? EXIT_USAGE : EXIT_OURS;

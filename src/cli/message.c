@@ -22,6 +22,11 @@ void message_error(const struct error *err)
 	say("", error_message(err));
 }
 
+void message_say(const char *message)
+{
+	say("", message);
+}
+
 void message_log(void *context, enum log_level level, const char *message)
 {
 	struct status *status = context;

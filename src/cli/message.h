@@ -14,6 +14,9 @@
 
 void message_error(const struct error *err);
 
+/* What the user asked to be told, --quiet or not. */
+void message_say(const char *message);
+
 /* The `write` of a struct log; context is the struct status that may be on the screen, or NULL. */
 void message_log(void *context, enum log_level level, const char *message);
 

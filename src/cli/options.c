@@ -111,6 +111,14 @@ static struct error *set_alloc_file(struct options *options, const struct option
 	return *value ? rules_read(value, &options->rules) : bad_value(row, value);
 }
 
+static struct error *set_unreachable(struct options *options, const struct options_row *row,
+				     const char *value)
+{
+	(void)row, (void)value;
+	options->session.unreachable = true;
+	return NULL;
+}
+
 static struct error *set_top(struct options *options, const struct options_row *row,
 			     const char *value)
 {
@@ -131,13 +139,15 @@ static struct error *set_group_by(struct options *options, const struct options_
 	return err;
 }
 
+/* In the order of enum query_show. */
+#define SHOW_CHOICES "peak|current|total|leaked|count|temporary|lifetime|unreachable|waste"
+
 static struct error *set_show(struct options *options, const struct options_row *row,
 			      const char *value)
 {
 	size_t choice = 0;
-	struct error *err = choose(row, value, &choice);
-	if (err)
-		return err;
+	if (!parse_choice(value, SHOW_CHOICES, &choice))
+		return bad_value(row, value);
 	options->query.show = (enum query_show)choice;
 	options->show_given = true;
 	return NULL;
@@ -225,6 +235,23 @@ static struct error *set_all_frames(struct options *options, const struct option
 	(void)row, (void)value;
 	options->query.all_frames = true;
 	return NULL;
+}
+
+static struct error *set_suppressions(struct options *options, const struct options_row *row,
+				      const char *value)
+{
+	if (!*value)
+		return bad_value(row, value);
+	struct error *err = suppressions_read(value, &options->suppressions);
+	options->query.suppressions = options->suppressions.items;
+	options->query.suppression_count = options->suppressions.count;
+	return err;
+}
+
+static struct error *set_fail_on(struct options *options, const struct options_row *row,
+				 const char *value)
+{
+	return limits_parse(&options->limits, value) ? NULL : bad_value(row, value);
 }
 
 static struct error *set_report(struct options *options, const struct options_row *row,
@@ -322,6 +349,7 @@ static struct error *set_version(struct options *options, const struct options_r
 enum {
 	TRACED = OPTIONS_RUN | OPTIONS_ATTACH,
 	ASKED = TRACED | OPTIONS_REPORT | OPTIONS_DIFF | OPTIONS_EXPORT,
+	JUDGED = TRACED | OPTIONS_REPORT | OPTIONS_DIFF,
 	EVERY = ASKED | OPTIONS_DOCTOR,
 	ALL = EVERY | OPTIONS_COMPLETION | OPTIONS_HELP,
 };
@@ -351,14 +379,19 @@ static const struct options_row rows[] = {
 	 set_alloc},
 	{0, "alloc-file", "FILE", "the name of a file", TRACED | OPTIONS_DOCTOR, OPTIONS_TRACING,
 	 "rules from a file, one a line; may be repeated", set_alloc_file},
+	{0, "unreachable", NULL, NULL, TRACED, OPTIONS_TRACING,
+	 "at the end, look for blocks that nothing points to, and show them", set_unreachable},
 	{0, "clean", NULL, NULL, OPTIONS_DOCTOR, OPTIONS_TRACING,
 	 "remove the jumps that a tracealloc which was killed has left", set_clean},
 	{'n', "top", "N", "a number from 1 to 1000000000", ASKED, OPTIONS_ANSWER,
 	 "show the N biggest rows (default 10)", set_top},
 	{'g', "group-by", "line|file|function|module|traceback|process|size|thread", NULL, ASKED,
 	 OPTIONS_ANSWER, "what a row is (default line)", set_group_by},
-	{0, "show", "peak|current|total|leaked|count|temporary|lifetime|waste", NULL, ASKED,
-	 OPTIONS_ANSWER, "what is summed (default peak, of an attach current)", set_show},
+	{0, "show", "QUANTITY", "one of " SHOW_CHOICES, ASKED, OPTIONS_ANSWER,
+	 "what is summed (default peak, of an attach current): peak, current, total, leaked, "
+	 "count, "
+	 "temporary, lifetime, unreachable or waste",
+	 set_show},
 	{0, "cumulative", NULL, NULL, ASKED, OPTIONS_ANSWER,
 	 "charge each block to all lines of its stack, once a line", set_cumulative},
 	{0, "min-size", "SIZE", "a size such as 4096, 64KiB or 1MiB", ASKED, OPTIONS_ANSWER,
@@ -372,6 +405,13 @@ static const struct options_row rows[] = {
 	 OPTIONS_ANSWER, "no blocks that match; may be repeated", set_exclude},
 	{0, "all-frames", NULL, NULL, ASKED, OPTIONS_ANSWER,
 	 "filters look at all frames of a stack, not at the charged one alone", set_all_frames},
+	{0, "suppressions", "FILE", "the name of a file", JUDGED, OPTIONS_ANSWER,
+	 "leave out of what leaked or is unreachable what matches the file's lines, leak:PATTERN",
+	 set_suppressions},
+	{0, "fail-on", "KIND=SIZE", LIMITS_EXPECTED, JUDGED, OPTIONS_ANSWER,
+	 "exit with status 3 if more than that was leaked|unreachable, or used at its peak|current|"
+	 "total; of diff, if it grew by more; may be repeated",
+	 set_fail_on},
 	{0, "histogram", "size|lifetime", NULL, ASKED & ~(unsigned)OPTIONS_DIFF, OPTIONS_ANSWER,
 	 "all blocks by size or by lifetime, below the rows", set_histogram},
 	{0, "charge", "caller|callee", NULL, ASKED, OPTIONS_ANSWER,
@@ -425,6 +465,7 @@ void options_init(struct options *options)
 void options_deinit(struct options *options)
 {
 	allocator_rules_deinit(&options->rules);
+	suppressions_deinit(&options->suppressions);
 	free(options->skip);
 	free(options->filters);
 	free(options->paths);

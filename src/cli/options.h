@@ -14,6 +14,8 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "cli/limits.h"
+#include "cli/suppressions.h"
 #include "cli/words.h"
 #include "report/report.h"
 #include "session/session.h"
@@ -75,7 +77,9 @@ struct options {
 	struct allocator_rules rules; /* session.rules points to it once there is one */
 	const char **skip;
 	size_t skip_capacity;
-	struct query_filter *filters; /* query.filters points to them */
+	struct limits limits;		  /* --fail-on */
+	struct suppressions suppressions; /* query.suppressions points to them */
+	struct query_filter *filters;	  /* query.filters points to them */
 	size_t filter_capacity;
 };
 

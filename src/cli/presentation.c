@@ -41,6 +41,16 @@ struct error *presentation_check(const struct options *options, const struct out
 			 options->format->name);
 }
 
+struct error *presentation_check_question(const struct query *query,
+					  const struct snapshot *snapshot)
+{
+	if (query->show != QUERY_UNREACHABLE || snapshot_scan_was_made(&snapshot->scan))
+		return NULL;
+	return error_new(ERROR_UNSUPPORTED,
+			 "cannot show unreachable blocks: the snapshot was made without "
+			 "--unreachable");
+}
+
 static struct error *render_table(const struct options *options, const struct query *query,
 				  const struct snapshot *old, const struct snapshot *snapshot,
 				  const struct report_source *source, struct buffer *out)

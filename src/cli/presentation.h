@@ -23,6 +23,10 @@ enum presentation_origin { PRESENTATION_LIVE, PRESENTATION_SAVED };
  */
 struct error *presentation_check(const struct options *options, const struct output *output);
 
+/* Refuses to show unreachable blocks of a snapshot where nobody has looked for them. */
+struct error *presentation_check_question(const struct query *query,
+					  const struct snapshot *snapshot);
+
 /*
  * Renders the query's answer and finishes output with it. Of options only the form is looked at.
  * Errors: those of query, report and output.

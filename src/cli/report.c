@@ -16,7 +16,7 @@ static struct query query_of(const struct options *options, const struct snapsho
 	return query;
 }
 
-struct error *command_report(const struct options *options)
+struct error *command_report(const struct options *options, struct ending *ret)
 {
 	struct log log = command_log(options, NULL);
 	_cleanup_output_ struct output output;
@@ -29,5 +29,9 @@ struct error *command_report(const struct options *options)
 	if (err)
 		return err;
 	struct query query = query_of(options, snapshot);
-	return presentation_write(options, &query, snapshot, PRESENTATION_SAVED, &output);
+	err = presentation_check_question(&query, snapshot);
+	if (!err)
+		err = presentation_write(options, &query, snapshot, PRESENTATION_SAVED, &output);
+	return err ? err
+		   : limits_check(&options->limits, &query, NULL, snapshot, &ret->limit_exceeded);
 }

@@ -33,6 +33,9 @@ struct error *command_run(const struct options *options, char *const envp[], str
 		ret->status = result.exit_status;
 		ret->signal = result.signal;
 	}
+	if (!err)
+		err = limits_check(&options->limits, &options->query, NULL, result.snapshot,
+				   &ret->limit_exceeded);
 	snapshot_destroy(result.snapshot);
 	return err;
 }

@@ -12,10 +12,15 @@ enum { REPORT_VERSION = 1 };
 static const char *show_name(enum query_show show)
 {
 	static const char *const names[] = {
-		[QUERY_PEAK] = "peak",	       [QUERY_CURRENT] = "current",
-		[QUERY_TOTAL] = "total",       [QUERY_LEAKED] = "leaked",
-		[QUERY_COUNT] = "count",       [QUERY_TEMPORARY] = "temporary",
-		[QUERY_LIFETIME] = "lifetime", [QUERY_WASTE] = "waste",
+		[QUERY_PEAK] = "peak",
+		[QUERY_CURRENT] = "current",
+		[QUERY_TOTAL] = "total",
+		[QUERY_LEAKED] = "leaked",
+		[QUERY_COUNT] = "count",
+		[QUERY_TEMPORARY] = "temporary",
+		[QUERY_LIFETIME] = "lifetime",
+		[QUERY_WASTE] = "waste",
+		[QUERY_UNREACHABLE] = "unreachable",
 	};
 	return names[show];
 }
@@ -127,6 +132,48 @@ static json_t *totals_object(const struct snapshot *snapshot, bool *failed)
 	return object;
 }
 
+static json_t *heap_object(const struct snapshot_heap *heap, bool *failed)
+{
+	if (!heap->measured)
+		return json_null();
+	json_t *object = json_object();
+	json_value_set(object, "before_bytes",
+		       number_or_null(heap->before_bytes, heap->before_known), failed);
+	json_value_set(object, "before_blocks",
+		       number_or_null(heap->before_blocks, heap->before_known), failed);
+	json_value_set_number(object, "before_heap_bytes", heap->before_heap_bytes, failed);
+	json_value_set(object, "heap_bytes", number_or_null(heap->heap_bytes, heap->resident_bytes),
+		       failed);
+	json_value_set(object, "used_bytes", number_or_null(heap->used_bytes, heap->known), failed);
+	json_value_set(object, "used_blocks", number_or_null(heap->used_blocks, heap->known),
+		       failed);
+	json_value_set(object, "free_bytes", number_or_null(heap->free_bytes, heap->known), failed);
+	json_value_set(object, "overhead_bytes", number_or_null(heap->overhead_bytes, heap->known),
+		       failed);
+	json_value_set(object, "resident_bytes",
+		       number_or_null(heap->resident_bytes, heap->resident_bytes), failed);
+	return object;
+}
+
+/* null: it was not looked for. */
+static json_t *unreachable_object(const struct snapshot *snapshot, bool *failed)
+{
+	const struct reach_counters *c = &snapshot->totals.unreachable;
+	const struct snapshot_scan *scan = &snapshot->scan;
+	if (!snapshot_scan_was_made(scan))
+		return json_null();
+	json_t *object = json_object();
+	json_value_set_number(object, "direct_bytes", c->direct_bytes, failed);
+	json_value_set_number(object, "direct_blocks", c->direct_blocks, failed);
+	json_value_set_number(object, "indirect_bytes", c->indirect_bytes, failed);
+	json_value_set_number(object, "indirect_blocks", c->indirect_blocks, failed);
+	json_value_set_number(object, "processes", scan->looked_at, failed);
+	json_value_set_number(object, "missed_processes", scan->missed, failed);
+	json_value_set_number(object, "blocks", scan->blocks, failed);
+	json_value_set_number(object, "frozen_ns", scan->frozen_ns, failed);
+	return object;
+}
+
 static json_t *filter_array(const struct query *query, bool *failed)
 {
 	static const char *const kinds[] = {
@@ -141,6 +188,21 @@ static json_t *filter_array(const struct query *query, bool *failed)
 		json_value_set(object, "inclusive", json_boolean(filter->inclusive), failed);
 		json_value_set_text(object, "kind", kinds[filter->kind], failed);
 		json_value_set_text(object, "pattern", filter->pattern, failed);
+		json_value_append(array, object, failed);
+	}
+	return array;
+}
+
+static json_t *suppressed_array(const struct table *table, bool *failed)
+{
+	json_t *array = json_array();
+	for (size_t i = 0; i < table->query.suppression_count; i++) {
+		json_t *object = json_object();
+		json_value_set_text(object, "pattern", table->query.suppressions[i].pattern,
+				    failed);
+		json_value_set_text(object, "place", table->query.suppressions[i].place, failed);
+		json_value_set_number(object, "bytes", table->suppressed[i].bytes, failed);
+		json_value_set_number(object, "blocks", table->suppressed[i].blocks, failed);
 		json_value_append(array, object, failed);
 	}
 	return array;
@@ -254,6 +316,9 @@ static json_t *report_object(const struct snapshot *snapshot, const struct table
 	json_value_set(report, "machine", machine_object(&snapshot->machine, failed), failed);
 	json_value_set(report, "modules", module_array(snapshot, failed), failed);
 	json_value_set_number(report, "snapshots", snapshot->part_count, failed);
+	json_value_set(report, "heap", heap_object(&snapshot->heap, failed), failed);
+	json_value_set(report, "suppressed", suppressed_array(table, failed), failed);
+	json_value_set(report, "unreachable", unreachable_object(snapshot, failed), failed);
 	json_value_set(report, "depth", number_or_null(snapshot->depth, snapshot->depth), failed);
 	json_value_set(report, "histogram", json_histogram(table, failed), failed);
 	return report;

@@ -29,6 +29,14 @@ static void set_row_counters(json_t *object, const struct site_counters *c, bool
 	json_value_set_number(object, "temporary_blocks", c->temporary_blocks, failed);
 	json_value_set_number(object, "lifetime_ns", c->lifetime_ns, failed);
 	json_value_set_number(object, "failed_calls", c->failed_calls, failed);
+	json_value_set_number(object, "unreachable_direct_bytes", c->unreachable.direct_bytes,
+			      failed);
+	json_value_set_number(object, "unreachable_direct_blocks", c->unreachable.direct_blocks,
+			      failed);
+	json_value_set_number(object, "unreachable_indirect_bytes", c->unreachable.indirect_bytes,
+			      failed);
+	json_value_set_number(object, "unreachable_indirect_blocks", c->unreachable.indirect_blocks,
+			      failed);
 }
 
 static json_t *frame_object(const struct snapshot_frame *frame, const struct report_source *source,

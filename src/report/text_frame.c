@@ -82,6 +82,9 @@ static void write_shown(struct buffer *out, const struct snapshot *snapshot, enu
 	case QUERY_LIFETIME:
 		buffer_string(out, "mean lifetimes of released blocks");
 		break;
+	case QUERY_UNREACHABLE:
+		buffer_string(out, "what nothing pointed to any more");
+		break;
 	}
 	if (merged)
 		return;
@@ -195,6 +198,73 @@ static void write_sums(struct buffer *out, const struct snapshot *snapshot)
 	buffer_char(out, '\n');
 }
 
+/* What was there already, so that live totals can be held against what the process has. */
+static void write_before(struct buffer *out, const struct snapshot_heap *heap)
+{
+	if (heap->before_known) {
+		write_amount(out, "before:", heap->before_bytes, heap->before_blocks);
+		buffer_string(out, " allocated before the attach\n");
+		return;
+	}
+	buffer_printf(out, "%-10s ", "before:");
+	units_size(out, heap->before_heap_bytes);
+	buffer_string(out,
+		      " of heap from before the attach, in blocks that could not be counted\n");
+}
+
+static void write_heap(struct buffer *out, const struct snapshot *snapshot)
+{
+	const struct snapshot_heap *heap = &snapshot->heap;
+	if (!heap->measured)
+		return;
+	write_before(out, heap);
+	if (!heap->resident_bytes)
+		return;
+	buffer_printf(out, "%-10s ", "heap:");
+	units_size(out, heap->heap_bytes);
+	if (heap->known) {
+		buffer_string(out, " when tracing ended: ");
+		units_size(out, heap->used_bytes);
+		buffer_string(out, " in ");
+		units_count(out, heap->used_blocks, "block");
+		buffer_string(out, ", ");
+		units_size(out, heap->free_bytes);
+		buffer_string(out, " free, ");
+		units_size(out, heap->overhead_bytes);
+		buffer_string(out, " the allocator's own");
+	} else {
+		buffer_string(out, " mapped when tracing ended");
+	}
+	buffer_string(out, "; resident memory ");
+	units_size(out, heap->resident_bytes);
+	buffer_char(out, '\n');
+}
+
+/* What nothing points to, where that was looked for. */
+static void write_unreachable(struct buffer *out, const struct snapshot *snapshot)
+{
+	const struct reach_counters *c = &snapshot->totals.unreachable;
+	const struct snapshot_scan *scan = &snapshot->scan;
+	if (!snapshot_scan_was_made(scan))
+		return;
+	buffer_string(out, "unreachable: directly ");
+	units_size(out, c->direct_bytes);
+	buffer_string(out, " in ");
+	units_count(out, c->direct_blocks, "block");
+	buffer_string(out, ", indirectly ");
+	units_size(out, c->indirect_bytes);
+	buffer_string(out, " in ");
+	units_count(out, c->indirect_blocks, "block");
+	buffer_string(out, "; ");
+	units_count(out, scan->blocks, "block");
+	buffer_string(out, " looked at in ");
+	units_duration(out, scan->frozen_ns);
+	buffer_char(out, '\n');
+	if (scan->missed)
+		buffer_printf(out, "%u process%s ended without being looked at for it\n",
+			      scan->missed, scan->missed == 1 ? "" : "es");
+}
+
 /* A line "N noun(s) text", nothing for 0. */
 static void write_oddity(struct buffer *out, uint64_t count, const char *noun, const char *text)
 {
@@ -275,6 +345,24 @@ static void write_cost(struct buffer *out, const struct snapshot_cost *cost)
 	buffer_char(out, '\n');
 }
 
+static void write_suppressed(struct buffer *out, const struct table *table)
+{
+	for (size_t i = 0; i < table->query.suppression_count; i++) {
+		const struct table_suppressed *one = &table->suppressed[i];
+		if (!one->blocks)
+			continue;
+		buffer_string(out, "suppressed: ");
+		units_size(out, one->bytes);
+		buffer_string(out, " in ");
+		units_count(out, one->blocks, "block");
+		buffer_string(out, " by leak:");
+		buffer_escaped(out, table->query.suppressions[i].pattern);
+		buffer_string(out, " (");
+		buffer_escaped(out, table->query.suppressions[i].place);
+		buffer_string(out, ")\n");
+	}
+}
+
 static void write_difference(struct buffer *out, const struct table *table)
 {
 	struct table_row sum = {.bytes = table->shown_bytes,
@@ -293,11 +381,14 @@ void text_frame_below(struct buffer *out, const struct snapshot *snapshot,
 		      const struct table *table, bool all_blind_modules)
 {
 	buffer_char(out, '\n');
+	write_suppressed(out, table);
 	if (table->old) {
 		write_difference(out, table);
 		return;
 	}
 	write_sums(out, snapshot);
+	write_unreachable(out, snapshot);
+	write_heap(out, snapshot);
 	if (table->query.show == QUERY_WASTE)
 		write_oddity(out, table->unknown_blocks, "block",
 			     "of allocators whose waste is not known (only glibc's malloc's is)");

@@ -100,12 +100,22 @@ static struct error *add_frame(struct freeze *freeze, const struct frame *frame,
 	return err;
 }
 
+static void add_unreachable(struct reach_counters *sums, const struct reach_counters *one)
+{
+	sums->direct_bytes += one->direct_bytes;
+	sums->direct_blocks += one->direct_blocks;
+	sums->indirect_bytes += one->indirect_bytes;
+	sums->indirect_blocks += one->indirect_blocks;
+}
+
 /* The site `index` of the ledger. */
 static struct error *add_site(struct freeze *freeze, uint32_t index)
 {
 	struct session *session = freeze->session;
 	struct snapshot_site site = {.process = freeze->tree,
 				     .counters = ledger_site(session->ledger, (site_id){index})};
+	site.counters.unreachable = leaks_site(&session->leaks, (site_id){index});
+	add_unreachable(&freeze->snapshot->totals.unreachable, &site.counters.unreachable);
 	if (!site.counters.total_blocks && !site.counters.failed_calls)
 		return NULL;
 	size_t count;
@@ -373,6 +383,11 @@ static void add_totals(struct freeze *freeze, enum snapshot_origin origin)
 	snapshot->lost_events = taps_statistics(&session->taps).lost_events;
 	snapshot->truncated_stacks = session->truncated_stacks;
 	snapshot->incomplete_stacks = session->incomplete_stacks;
+	snapshot->scan = (struct snapshot_scan){.looked_at = session->leaks.looked_at,
+						.missed = session->leaks.missed,
+						.blocks = session->leaks.blocks,
+						.frozen_ns = session->leaks.frozen_ns};
+	snapshot->heap = session->heap;
 	snapshot->cost = (struct snapshot_cost){
 		.target_stopped_ns = session->target.statistics.stopped_ns,
 		.stops = session->target.statistics.stops,

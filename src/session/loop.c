@@ -194,7 +194,7 @@ static struct error *act_on_hit(struct session *session, struct target_thread *t
 {
 	switch (hit->kind) {
 	case PROBE_HIT_CALL:
-		return record_outcome(session, thread, state, hit);
+		return session->leaks.over ? NULL : record_outcome(session, thread, state, hit);
 	case PROBE_HIT_LINKER:
 		return update(session, thread->process->space->owner_data, thread);
 	case PROBE_HIT_SIGACTION:
@@ -369,6 +369,17 @@ static struct error *on_exec(struct session *session, const struct target_event 
 	return err ? err : target_resume(&session->target, event->thread, 0);
 }
 
+/* The last moment in which its memory can be looked at. */
+static struct error *on_leaving(struct session *session, const struct target_event *event)
+{
+	struct session_space *space = event->process->space->owner_data;
+	struct error *err = space && !session->leaks.over ? taps_take(session, true) : NULL;
+	if (!err && space && !session->leaks.over)
+		err = leaks_look_at(session, space);
+	target_let_leave(&session->target, event->process);
+	return err;
+}
+
 static struct error *on_process_exit(struct session *session, const struct target_event *event)
 {
 	struct session_process *process = find_process(session, event->process->pid);
@@ -450,6 +461,8 @@ struct error *loop_handle(struct session *session, const struct target_event *ev
 		return on_process(session, event);
 	case TARGET_EVENT_EXEC:
 		return on_exec(session, event);
+	case TARGET_EVENT_LEAVING:
+		return on_leaving(session, event);
 	case TARGET_EVENT_PROCESS_EXIT:
 		return on_process_exit(session, event);
 	case TARGET_EVENT_POKED:

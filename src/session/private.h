@@ -8,6 +8,7 @@
  * install.c: jumps, from planned to written.    tap.c: what agents write, and the reader thread.
  * freeze.c: from ledger and stacks to the snapshot.    examine.c: a look that changes nothing.
  * traits.c, usable.c: sites finer than stacks.    freeze_kept.c: what was kept of blocks.
+ * leaks.c, roots.c: what nothing points to any more.
  */
 #ifndef SESSION_PRIVATE_H
 #define SESSION_PRIVATE_H
@@ -16,6 +17,7 @@
 #include <stdatomic.h>
 
 #include "ledger/ledger.h"
+#include "session/leaks.h"
 #include "session/session.h"
 #include "session/space.h"
 #include "session/tap.h"
@@ -59,7 +61,9 @@ struct session {
 	struct traits *traits; /* NULL: a site of the ledger is a stack */
 	struct space_probes probes;
 	struct taps taps;
-	double ns_per_tick; /* of the time stamp counter; 0: not measured */
+	struct leaks leaks;	   /* --unreachable */
+	struct snapshot_heap heap; /* attach */
+	double ns_per_tick;	   /* of the time stamp counter; 0: not measured */
 	pthread_t tracer;
 	struct session_processes processes;
 	struct capture capture; /* room for one walk */

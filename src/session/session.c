@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "session/heap.h"
 #include "session/pace.h"
 #include "session/private.h"
 #include "target/proc.h"
@@ -105,6 +106,21 @@ static struct error *blame_the_end(const struct session *session, struct error *
 	return error_new(ERROR_NOT_FOUND, "process %d ended while we attached to it", pid);
 }
 
+/* Before the first probe, while the target runs: see heap.h. */
+static struct error *measure_before(struct session *session, struct session_space *space)
+{
+	struct snapshot_heap *heap = &session->heap;
+	struct glibc_census census;
+	struct error *err = heap_count(space, &census, &heap->before_known);
+	if (err)
+		return err;
+	heap->measured = true;
+	heap->before_heap_bytes = census.heap_bytes;
+	heap->before_bytes = heap->before_known ? census.used_bytes : 0;
+	heap->before_blocks = heap->before_known ? census.used_blocks : 0;
+	return NULL;
+}
+
 static struct error *begin_attach(struct tracing *tracing)
 {
 	struct session *session = tracing->session;
@@ -117,6 +133,8 @@ static struct error *begin_attach(struct tracing *tracing)
 	const char *sanitizer = NULL;
 	size_t leftovers = 0;
 	err = loop_new_space(session, process->space, &space);
+	if (!err)
+		space->from_before = true;
 	if (!err)
 		err = space_sanitizer(session->registry, session->root, &sanitizer);
 	if (!err && sanitizer)
@@ -135,6 +153,8 @@ static struct error *begin_attach(struct tracing *tracing)
 		log_write(session->options->log, LOG_INFO,
 			  "process %d: %zu jumps of a session that was killed are taken over",
 			  session->root, leftovers);
+	if (!err)
+		err = measure_before(session, space);
 	if (!err)
 		err = stop_predecessor(session, space);
 	if (!err)
@@ -252,6 +272,7 @@ struct error *session_init(struct session *session, const struct session_options
 	session->started_unix_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	taps_init(&session->taps);
 	target_init(&session->target, options->log, &session->poke);
+	session->target.watches_exits = options->unreachable;
 	session->target.thread_gone = thread_gone;
 	session->target.thread_gone_context = session;
 	struct error *err = registry_create(options->log, &session->registry);
@@ -269,6 +290,7 @@ void session_deinit(struct session *session)
 	taps_stop_reader(session);
 	target_deinit(&session->target);
 	taps_deinit(&session->taps);
+	leaks_deinit(&session->leaks);
 	for (size_t i = 0; i < session->processes.count; i++)
 		free(session->processes.items[i].command);
 	free(session->processes.items);

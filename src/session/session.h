@@ -28,6 +28,7 @@ struct session_options {
 	unsigned keep;	       /* --keep, --raw: of enum snapshot_kept_flags */
 	bool pin;	       /* --pin: target and tracer on one CPU while tracing */
 	uint64_t duration_ns;  /* --for; 0: no limit */
+	bool unreachable;      /* --unreachable: look for blocks that nothing points to */
 	const struct log *log; /* may be NULL */
 	const struct session_progress *progress; /* NULL: nobody looks */
 	const struct allocator_rules *rules;	 /* --alloc; NULL: none */

@@ -62,6 +62,7 @@ struct session_space {
 	const struct log *log;
 	size_t allocator_functions; /* probed in this space */
 	bool breakpoints_only;	    /* functions of rules have breakpoints: so has what they call */
+	bool from_before;	    /* it had blocks before tracing began */
 	bool examined; /* nothing is to be written: what would be done is only listed */
 };
 

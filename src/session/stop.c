@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/killpoint.h"
+#include "session/heap.h"
 #include "session/private.h"
 #include "target/proc.h"
 
@@ -58,6 +59,14 @@ void stop_go_on(struct session *session)
 	note_freeze(session->target.paused_ns, &session->install_frozen_ns);
 }
 
+struct error *stop_catch_up(struct session *session)
+{
+	session->target.impatient = true;
+	struct error *err = come_to_rest(session);
+	session->target.impatient = false;
+	return err;
+}
+
 /* The jumps go; what their agents have written is taken, and nothing more is written. */
 static struct error *remove_jumps(struct session *session)
 {
@@ -77,6 +86,31 @@ static struct error *remove_jumps(struct session *session)
 		keep_first(&first, err);
 	}
 	keep_first(&first, taps_take(session, true));
+	return first;
+}
+
+/*
+ * Looks at what is unreachable in every space, with all threads stopped. Jumps go before, and what
+ * breakpoints see afterwards does not count, so that the figures are those of one moment.
+ */
+static struct error *look_for_leaks(struct session *session)
+{
+	struct error *first = NULL;
+	size_t cursor = 0;
+	struct map_entry *entry;
+	target_pause_all(&session->target);
+	keep_first(&first, remove_jumps(session));
+	while ((entry = map_next(&session->target.processes, &cursor))) {
+		const struct target_process *process = entry->value;
+		struct session_space *space = process->space->owner_data;
+		if (space && process->space->pid == process->pid && !process->gathered)
+			keep_first(&first, leaks_look_at(session, space));
+	}
+	session->leaks.over = true;
+	target_go_on(&session->target);
+	if (session->target.paused_ns > session->leaks.frozen_ns)
+		session->leaks.frozen_ns = session->target.paused_ns;
+	keep_first(&first, stop_catch_up(session));
 	return first;
 }
 
@@ -152,14 +186,6 @@ static void look_for_agent(void *context, struct target_thread *thread)
 		presence->in_agent |= thread->state != TARGET_THREAD_STOPPED; /* else dying */
 }
 
-struct error *stop_catch_up(struct session *session)
-{
-	session->target.impatient = true;
-	struct error *err = come_to_rest(session);
-	session->target.impatient = false;
-	return err;
-}
-
 /*
  * Takes jumps out, and what agents have written. The memory that agents work in goes when nobody
  * works in it: no call enters an agent any more, so whoever is in one need only be let run a
@@ -213,13 +239,44 @@ struct error *stop_predecessor(struct session *session, struct session_space *sp
 	return err;
 }
 
+/* What the process that was attached to has, as it still runs; nothing where it has ended. */
+static struct error *measure_heap(struct session *session)
+{
+	struct snapshot_heap *heap = &session->heap;
+	struct target_process *process =
+		map_get(&session->target.processes, (uint64_t)session->root);
+	struct session_space *space = process ? process->space->owner_data : NULL;
+	struct glibc_census census;
+	if (!space || !space->from_before)
+		return NULL;
+	struct error *err = heap_count(space, &census, &heap->known);
+	if (error_catch(&err, ERROR_GONE))
+		return NULL;
+	if (err)
+		return err;
+	heap->heap_bytes = census.heap_bytes;
+	heap->resident_bytes = proc_resident_bytes(session->root);
+	if (!heap->known)
+		return NULL;
+	heap->used_bytes = census.used_bytes;
+	heap->used_blocks = census.used_blocks;
+	heap->free_bytes = census.free_bytes;
+	heap->overhead_bytes = census.overhead_bytes;
+	return NULL;
+}
+
 struct error *stop_all(struct session *session)
 {
 	if (session->stopped)
 		return NULL;
 	session->stopped = true;
+	struct error *first = NULL;
+	/* The rings are read meanwhile. */
+	keep_first(&first, measure_heap(session));
 	taps_stop_reader(session);
-	struct error *first = retire_agents(session);
+	if (session->options->unreachable)
+		keep_first(&first, look_for_leaks(session));
+	keep_first(&first, retire_agents(session));
 	taps_end_threads(session);
 	killpoint(KILLPOINT_RETIRED);
 	/*

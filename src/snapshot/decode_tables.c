@@ -5,6 +5,7 @@
 #include "base/array.h"
 #include "snapshot/decoder.h"
 #include "snapshot/frames.h"
+#include "snapshot/sum.h"
 
 static struct error *read_strings(struct decoder *decoder)
 {
@@ -312,12 +313,80 @@ static struct error *read_details(struct decoder *decoder)
 	return read_detail_sites(decoder);
 }
 
+static struct error *read_scan(struct decoder *decoder)
+{
+	struct snapshot_scan *scan = &decoder->snapshot->scan;
+	size_t count = records_of(decoder, LAYOUT_SCAN);
+	if (count > 1 || (!count && decoder->sections[LAYOUT_SCAN].found))
+		return decoder_damaged("its look for unreachable blocks");
+	if (!count)
+		return NULL;
+	struct record record = record_at(decoder, LAYOUT_SCAN, 0);
+	scan->looked_at = get_u32(&record);
+	scan->missed = get_u32(&record);
+	scan->blocks = get_u64(&record);
+	scan->frozen_ns = get_u64(&record);
+	if (!snapshot_scan_was_made(scan))
+		return decoder_damaged("its look for unreachable blocks");
+	return NULL;
+}
+
+static struct error *read_lost(struct decoder *decoder)
+{
+	struct snapshot *snapshot = decoder->snapshot;
+	uint32_t next = 0;
+	if (decoder->sections[LAYOUT_UNREACHABLE].found != decoder->sections[LAYOUT_SCAN].found)
+		return decoder_damaged("a section is missing");
+	for (size_t i = 0; i < records_of(decoder, LAYOUT_UNREACHABLE); i++) {
+		struct record record = record_at(decoder, LAYOUT_UNREACHABLE, i);
+		uint32_t site = get_u32(&record);
+		if (site < next || site >= snapshot->site_count)
+			return decoder_damaged("its unreachable blocks");
+		next = site + 1;
+		struct reach_counters *counters = &snapshot->sites[site].counters.unreachable;
+		counters->direct_bytes = get_u64(&record);
+		counters->direct_blocks = get_u64(&record);
+		counters->indirect_bytes = get_u64(&record);
+		counters->indirect_blocks = get_u64(&record);
+		if (!counters->direct_blocks && !counters->indirect_blocks)
+			return decoder_damaged("its unreachable blocks");
+	}
+	for (size_t i = 0; i < snapshot->site_count; i++)
+		sum_reach(&snapshot->totals.unreachable, &snapshot->sites[i].counters.unreachable);
+	return NULL;
+}
+
+static struct error *read_heap(struct decoder *decoder)
+{
+	struct snapshot_heap *heap = &decoder->snapshot->heap;
+	size_t count = records_of(decoder, LAYOUT_HEAP);
+	if (count != decoder->sections[LAYOUT_HEAP].found)
+		return decoder_damaged("its heap");
+	if (!count)
+		return NULL;
+	struct record record = record_at(decoder, LAYOUT_HEAP, 0);
+	uint32_t flags = get_u32(&record);
+	*heap = (struct snapshot_heap){.measured = true,
+				       .before_known = flags & LAYOUT_HEAP_BEFORE_KNOWN,
+				       .known = flags & LAYOUT_HEAP_KNOWN};
+	heap->before_bytes = get_u64(&record);
+	heap->before_blocks = get_u64(&record);
+	heap->before_heap_bytes = get_u64(&record);
+	heap->heap_bytes = get_u64(&record);
+	heap->used_bytes = get_u64(&record);
+	heap->used_blocks = get_u64(&record);
+	heap->free_bytes = get_u64(&record);
+	heap->overhead_bytes = get_u64(&record);
+	heap->resident_bytes = get_u64(&record);
+	return NULL;
+}
+
 struct error *decoder_read_tables(struct decoder *decoder)
 {
 	static struct error *(*const readers[])(struct decoder * decoder) = {
-		read_strings, read_session, read_command, read_processes, read_probes,
-		read_modules, read_frames,  read_stacks,  read_sites,	  read_timeline,
-		read_source,  read_details, decode_kept,
+		read_strings, read_session, read_command, read_processes, read_probes, read_modules,
+		read_frames,  read_stacks,  read_sites,	  read_timeline,  read_source, read_details,
+		decode_kept,  read_scan,    read_lost,	  read_heap,
 	};
 	for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
 		struct error *err = readers[i](decoder);

@@ -13,7 +13,7 @@
 
 /*
  * records[0 .. count * record_bytes) lies in the body; record_bytes is at least what this version
- * writes, or count is 0.
+ * writes, or count is 0. All is zero for an optional one that is not there.
  */
 struct section {
 	const uint8_t *records;

@@ -215,6 +215,62 @@ static void put_details(struct encoder *encoder)
 	}
 }
 
+static bool is_lost(const struct reach_counters *counters)
+{
+	return counters->direct_blocks || counters->indirect_blocks;
+}
+
+static void put_lost(struct encoder *encoder)
+{
+	const struct snapshot *snapshot = encoder->snapshot;
+	uint64_t count = 0;
+	for (size_t i = 0; i < snapshot->site_count; i++)
+		count += is_lost(&snapshot->sites[i].counters.unreachable);
+	begin_section(&encoder->rest, LAYOUT_UNREACHABLE, count);
+	for (size_t i = 0; i < snapshot->site_count; i++) {
+		const struct reach_counters *counters = &snapshot->sites[i].counters.unreachable;
+		if (!is_lost(counters))
+			continue;
+		put_u32(encoder, (uint32_t)i);
+		put_u64(encoder, counters->direct_bytes);
+		put_u64(encoder, counters->direct_blocks);
+		put_u64(encoder, counters->indirect_bytes);
+		put_u64(encoder, counters->indirect_blocks);
+	}
+}
+
+static void put_scan(struct encoder *encoder)
+{
+	const struct snapshot_scan *scan = &encoder->snapshot->scan;
+	if (!snapshot_scan_was_made(scan))
+		return;
+	begin_section(&encoder->rest, LAYOUT_SCAN, 1);
+	put_u32(encoder, scan->looked_at);
+	put_u32(encoder, scan->missed);
+	put_u64(encoder, scan->blocks);
+	put_u64(encoder, scan->frozen_ns);
+	put_lost(encoder);
+}
+
+static void put_heap(struct encoder *encoder)
+{
+	const struct snapshot_heap *heap = &encoder->snapshot->heap;
+	if (!heap->measured)
+		return;
+	begin_section(&encoder->rest, LAYOUT_HEAP, 1);
+	put_u32(encoder, (heap->before_known ? LAYOUT_HEAP_BEFORE_KNOWN : 0u) |
+				 (heap->known ? LAYOUT_HEAP_KNOWN : 0u));
+	put_u64(encoder, heap->before_bytes);
+	put_u64(encoder, heap->before_blocks);
+	put_u64(encoder, heap->before_heap_bytes);
+	put_u64(encoder, heap->heap_bytes);
+	put_u64(encoder, heap->used_bytes);
+	put_u64(encoder, heap->used_blocks);
+	put_u64(encoder, heap->free_bytes);
+	put_u64(encoder, heap->overhead_bytes);
+	put_u64(encoder, heap->resident_bytes);
+}
+
 struct error *body_encode(const struct snapshot *snapshot, struct buffer *out)
 {
 	__attribute__((cleanup(encoder_deinit))) struct encoder encoder = {.snapshot = snapshot};
@@ -229,6 +285,8 @@ struct error *body_encode(const struct snapshot *snapshot, struct buffer *out)
 	put_source(&encoder);
 	put_details(&encoder);
 	encode_kept(&encoder);
+	put_scan(&encoder);
+	put_heap(&encoder);
 	begin_section(out, LAYOUT_STRINGS, encoder.strings.count);
 	buffer_append(out, encoder.strings.bytes, encoder.strings.count);
 	buffer_append(out, encoder.rest.bytes, encoder.rest.count);

@@ -9,6 +9,7 @@
 #include "snapshot/filter.h"
 #include "snapshot/needs.h"
 #include "snapshot/sum.h"
+#include "snapshot/suppress.h"
 
 /* Groups that are kept before equal ones are joined for the first time. */
 enum { JOIN_AT = 1 << 16 };
@@ -20,6 +21,7 @@ struct collection {
 	struct table *table;
 	struct charge charge;
 	struct filter filter;
+	struct suppress suppress;
 	size_t join_at;
 	const struct snapshot_site *lineless; /* the last one charged without a line */
 };
@@ -28,6 +30,7 @@ static void collection_deinit(struct collection *collection)
 {
 	charge_deinit(&collection->charge);
 	filter_deinit(&collection->filter);
+	suppress_deinit(&collection->suppress);
 }
 
 void groups_deinit(struct groups *groups)
@@ -65,6 +68,12 @@ void query_quantity(enum query_show show, const struct site_counters *c, uint64_
 	case QUERY_LIFETIME:
 		*bytes_ret = c->released_bytes;
 		*blocks_ret = c->released_blocks;
+		return;
+	case QUERY_UNREACHABLE:
+		*bytes_ret = c->unreachable.direct_bytes;
+		*blocks_ret = c->unreachable.direct_blocks;
+		sum_add(bytes_ret, c->unreachable.indirect_bytes);
+		sum_add(blocks_ret, c->unreachable.indirect_blocks);
 		return;
 	case QUERY_TOTAL:
 	case QUERY_COUNT:
@@ -259,6 +268,7 @@ static struct error *add_site(struct collection *collection, const struct snapsh
 {
 	const struct query *query = collection->groups->query;
 	struct table_row row = {0};
+	size_t suppression;
 	query_quantity(query->show, &site->counters, &row.bytes, &row.blocks);
 	if (!row.bytes && !row.blocks)
 		return NULL;
@@ -267,6 +277,11 @@ static struct error *add_site(struct collection *collection, const struct snapsh
 	query_quantity(query->show, &row.counters, &row.bytes, &row.blocks);
 	if (err || (!row.bytes && !row.blocks))
 		return err;
+	if (suppress_site(&collection->suppress, site, &suppression)) {
+		sum_add(&collection->table->suppressed[suppression].bytes, row.bytes);
+		sum_add(&collection->table->suppressed[suppression].blocks, row.blocks);
+		return NULL;
+	}
 	add_to_sums(collection, site, charged, &row);
 	err = query->cumulative ? add_cumulative(collection, site, charged, &row)
 				: add_group(collection, site, charged, &row);
@@ -279,6 +294,12 @@ static struct error *add_site(struct collection *collection, const struct snapsh
 	return err;
 }
 
+static struct error *make_suppressed(struct table *table, const struct query *query)
+{
+	table->suppressed = calloc(query->suppression_count + 1, sizeof *table->suppressed);
+	return table->suppressed ? NULL : error_no_memory();
+}
+
 struct error *groups_collect(struct groups *groups, const struct snapshot *snapshot,
 			     struct table *table)
 {
@@ -289,6 +310,10 @@ struct error *groups_collect(struct groups *groups, const struct snapshot *snaps
 		err = charge_init(&collection.charge, snapshot, groups->query);
 	if (!err)
 		err = filter_init(&collection.filter, snapshot, groups->query);
+	if (!err)
+		err = suppress_init(&collection.suppress, snapshot, groups->query);
+	if (!err)
+		err = make_suppressed(table, groups->query);
 	for (size_t i = 0; !err && i < snapshot->site_count; i++)
 		err = add_site(&collection, &snapshot->sites[i]);
 	if (!err)

@@ -73,6 +73,9 @@ enum layout_section {
 	LAYOUT_AGES,
 	LAYOUT_SIZES,
 	LAYOUT_LIFETIMES,
+	LAYOUT_SCAN,
+	LAYOUT_UNREACHABLE,
+	LAYOUT_HEAP,
 	LAYOUT_SECTIONS,
 	LAYOUT_OPTIONAL = LAYOUT_DETAIL_POINTS,
 };
@@ -93,6 +96,8 @@ static const struct layout_row layout_rows[LAYOUT_SECTIONS] = {
 	[LAYOUT_KEPT] = {"KEPT", 4},	       [LAYOUT_THREADS] = {"THRD", 12},
 	[LAYOUT_TRAITS] = {"TRAI", 24},	       [LAYOUT_AGES] = {"AGES", 36},
 	[LAYOUT_SIZES] = {"SIZE", 48},	       [LAYOUT_LIFETIMES] = {"LIFE", 32},
+	[LAYOUT_SCAN] = {"SCAN", 24},	       [LAYOUT_UNREACHABLE] = {"LOST", 36},
+	[LAYOUT_HEAP] = {"HEAP", 76},
 };
 
 /* Flags of records. */
@@ -101,6 +106,8 @@ enum {
 	LAYOUT_PROCESS_SIGNALLED = 2,
 	LAYOUT_FRAME_INLINED = 1,
 	LAYOUT_SITE_TRUNCATED = 1,
+	LAYOUT_HEAP_BEFORE_KNOWN = 1,
+	LAYOUT_HEAP_KNOWN = 2,
 };
 
 #endif

@@ -43,6 +43,7 @@ static void add_totals(struct total_counters *sums, const struct total_counters 
 	sum_add(&sums->null_releases, one->null_releases);
 	sum_add(&sums->implied_releases, one->implied_releases);
 	sum_add(&sums->events, one->events);
+	sum_reach(&sums->unreachable, &one->unreachable);
 }
 
 /* Freezes are longest times, not sums; memory is held by all tracers. */
@@ -56,6 +57,17 @@ static void add_cost(struct snapshot_cost *sums, const struct snapshot_cost *one
 		sums->install_freeze_ns = one->install_freeze_ns;
 	if (one->remove_freeze_ns > sums->remove_freeze_ns)
 		sums->remove_freeze_ns = one->remove_freeze_ns;
+}
+
+static void add_scan(struct snapshot_scan *sums, const struct snapshot_scan *one)
+{
+	if (__builtin_add_overflow(sums->looked_at, one->looked_at, &sums->looked_at))
+		sums->looked_at = UINT32_MAX;
+	if (__builtin_add_overflow(sums->missed, one->missed, &sums->missed))
+		sums->missed = UINT32_MAX;
+	sum_add(&sums->blocks, one->blocks);
+	if (one->frozen_ns > sums->frozen_ns)
+		sums->frozen_ns = one->frozen_ns;
 }
 
 /* The end of a session on the wall clock, at most INT64_MAX. */
@@ -99,6 +111,7 @@ static void add_session(struct merger *merger, bool first)
 	}
 	add_totals(&whole->totals, &part->totals);
 	add_cost(&whole->cost, &part->cost);
+	add_scan(&whole->scan, &part->scan);
 	sum_add(&whole->lost_events, part->lost_events);
 	sum_add(&whole->truncated_stacks, part->truncated_stacks);
 	sum_add(&whole->incomplete_stacks, part->incomplete_stacks);

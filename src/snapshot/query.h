@@ -18,6 +18,7 @@ enum query_show {
 	QUERY_COUNT,
 	QUERY_TEMPORARY,
 	QUERY_LIFETIME,
+	QUERY_UNREACHABLE,
 	QUERY_WASTE,
 };
 enum query_group {
@@ -56,6 +57,12 @@ struct query_filter {
 	struct time_range age;
 };
 
+/* What of the blocks that were leaked or are unreachable is not shown: see suppress.h. */
+struct query_suppression {
+	const char *pattern;
+	const char *place; /* "FILE:LINE" it stands in */
+};
+
 struct query {
 	enum query_show show;
 	enum query_group group_by;
@@ -67,6 +74,8 @@ struct query {
 	uint64_t min_bytes; /* rows with less are not shown, but counted as other */
 	const struct query_filter *filters;
 	size_t filter_count;
+	const struct query_suppression *suppressions;
+	size_t suppression_count;
 	bool all_frames; /* filters look at every frame of a stack, not at the charged one alone */
 	enum query_histogram histogram;
 };
@@ -91,6 +100,12 @@ struct table_row {
 	size_t frame_count;
 };
 
+/* What a suppression has kept out. */
+struct table_suppressed {
+	uint64_t bytes;
+	uint64_t blocks;
+};
+
 /*
  * Equations, for bytes, blocks, lifetimes and what was before a comparison:
  *     sum over rows + other = shown    (where query.cumulative is not set)
@@ -109,20 +124,23 @@ struct table {
 	uint64_t shown_lifetime_ns;
 	uint64_t old_shown_bytes;
 	uint64_t old_shown_blocks;
+	struct table_suppressed *suppressed; /* for each suppression of the query; may be NULL */
 	uint64_t unknown_blocks; /* of QUERY_WASTE: those that passed of which it is not known */
 	struct snapshot_kept histogram; /* its sizes or lifetimes, as asked for */
 	uint64_t lineless_sites; /* stacks of the quantity shown, charged without a source line */
 };
 
 /*
- * Answers a query. Quantities: peak and current as named; leaked is current + ended; total and
+ * Answers a query. Quantities: peak and current as named; leaked is current + ended; unreachable is
+ * what of it nothing points to, directly or indirectly; total and
  * count are both the total, ordered by bytes and by blocks; temporary has blocks alone (bytes are
  * 0); lifetime is what was released, ordered by the mean lifetime of a block; waste is what can be
  * used beyond what was asked for, of the blocks at the peak. Rows with nothing of
  * the quantity shown (neither bytes nor blocks) are left out. Order: bytes (for count and temporary
  * blocks), then the other figure, then label (numbers in it by value), biggest first.
  *
- * What passes: a site that some inclusive filter matches, if there are any, and no exclusive one.
+ * What passes: a site that some inclusive filter matches, if there are any, and no exclusive one;
+ * and of leaked and unreachable blocks what no suppression matches.
  *
  * A filter of ages takes a part of a site's live blocks; counters of rows have then nothing but
  * what passed of current and ended.

@@ -7,6 +7,7 @@
 #include "snapshot/filter.h"
 #include "snapshot/needs.h"
 #include "snapshot/sum.h"
+#include "snapshot/suppress.h"
 
 static int compare_numbers(uint64_t a, uint64_t b)
 {
@@ -46,16 +47,31 @@ static void join(struct selection *selection)
 	selection->count = kept;
 }
 
-static struct error *add(struct selection *selection, struct charge *charge, struct filter *filter,
-			 size_t index)
+/* What is asked of every site. */
+struct questions {
+	struct charge charge;
+	struct filter filter;
+	struct suppress suppress;
+};
+
+static void questions_deinit(struct questions *questions)
+{
+	charge_deinit(&questions->charge);
+	filter_deinit(&questions->filter);
+	suppress_deinit(&questions->suppress);
+}
+
+static struct error *add(struct selection *selection, struct questions *questions, size_t index)
 {
 	const struct snapshot_site *site = &selection->snapshot->sites[index];
 	struct site_counters counters;
 	selection->stack_of_site[index] = SELECTION_NO_STACK;
-	size_t charged = charge_frame(charge, site);
-	struct error *err = filter_counters(filter, site, charged, &counters);
-	if (err || (!counters.total_blocks && !counters.current_blocks && !counters.ended_blocks &&
-		    !counters.failed_calls))
+	size_t suppression;
+	size_t charged = charge_frame(&questions->charge, site);
+	struct error *err = filter_counters(&questions->filter, site, charged, &counters);
+	if (err || suppress_site(&questions->suppress, site, &suppression) ||
+	    (!counters.total_blocks && !counters.current_blocks && !counters.ended_blocks &&
+	     !counters.failed_calls))
 		return err;
 	struct selection_stack *stack = &selection->stacks[selection->count++];
 	*stack = (struct selection_stack){.site = index,
@@ -72,14 +88,15 @@ static struct error *add(struct selection *selection, struct charge *charge, str
 struct error *selection_make(const struct snapshot *snapshot, const struct query *query,
 			     struct selection *ret)
 {
-	_cleanup_charge_ struct charge charge = {0};
-	_cleanup_filter_ struct filter filter = {0};
+	__attribute__((cleanup(questions_deinit))) struct questions questions = {0};
 	_cleanup_selection_ struct selection selection = {.snapshot = snapshot, .query = query};
 	struct error *err = needs_check(snapshot, query);
 	if (!err)
-		err = charge_init(&charge, snapshot, query);
+		err = charge_init(&questions.charge, snapshot, query);
 	if (!err)
-		err = filter_init(&filter, snapshot, query);
+		err = filter_init(&questions.filter, snapshot, query);
+	if (!err)
+		err = suppress_init(&questions.suppress, snapshot, query);
 	if (err)
 		return err;
 	selection.stacks = calloc(snapshot->site_count + 1, sizeof *selection.stacks);
@@ -87,7 +104,7 @@ struct error *selection_make(const struct snapshot *snapshot, const struct query
 	if (!selection.stacks || !selection.stack_of_site)
 		return error_no_memory();
 	for (size_t i = 0; !err && i < snapshot->site_count; i++)
-		err = add(&selection, &charge, &filter, i);
+		err = add(&selection, &questions, i);
 	if (err)
 		return err;
 	join(&selection);

@@ -163,6 +163,17 @@ struct error *snapshot_add_source_line(struct snapshot *snapshot,
 		      &snapshot->source_line_capacity, line, sizeof *line);
 }
 
+/* Sums that have stopped at UINT64_MAX say nothing any more. */
+static bool reach_holds(const struct site_counters *c)
+{
+	unsigned __int128 bytes = c->unreachable.direct_bytes,
+			  blocks = c->unreachable.direct_blocks;
+	bytes += c->unreachable.indirect_bytes;
+	blocks += c->unreachable.indirect_blocks;
+	return (c->total_bytes == UINT64_MAX || bytes <= c->current_bytes + c->ended_bytes) &&
+	       (c->total_blocks == UINT64_MAX || blocks <= c->current_blocks + c->ended_blocks);
+}
+
 static struct error *check_site(const struct snapshot *snapshot, size_t i)
 {
 	const struct snapshot_site *site = &snapshot->sites[i];
@@ -180,6 +191,9 @@ static struct error *check_site(const struct snapshot *snapshot, size_t i)
 	if (c->total_blocks != UINT64_MAX &&
 	    c->total_blocks != c->current_blocks + c->released_blocks + c->ended_blocks)
 		return error_new(ERROR_BAD_INPUT, "snapshot: the blocks of site %zu", i);
+	if (!reach_holds(c))
+		return error_new(ERROR_BAD_INPUT,
+				 "snapshot: more of site %zu is unreachable than was there", i);
 	return NULL;
 }
 
@@ -231,6 +245,9 @@ struct error *snapshot_check(const struct snapshot *snapshot)
 		sum_site(&sums, &snapshot->sites[i].counters);
 	}
 	bool bytes_hold = bytes_agree(&sums, &snapshot->totals);
+	if (memcmp(&sums.unreachable, &snapshot->totals.unreachable, sizeof sums.unreachable) != 0)
+		return error_new(ERROR_BAD_INPUT,
+				 "snapshot: what is unreachable does not add up to its total");
 	if (!bytes_hold || !blocks_agree(&sums, &snapshot->totals))
 		return error_new(ERROR_BAD_INPUT,
 				 "snapshot: the %s of the sites do not add up to the totals",

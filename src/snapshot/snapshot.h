@@ -101,6 +101,40 @@ struct snapshot_cost {
 	uint64_t tracer_rss_bytes;
 };
 
+/* The look for blocks that nothing points to. Where looked_at and missed are 0 there was none. */
+struct snapshot_scan {
+	uint32_t looked_at; /* processes */
+	uint32_t missed;    /* processes that ended before they could be looked at */
+	uint64_t blocks;
+	uint64_t frozen_ns; /* the longest that a process stood still for it */
+};
+
+/*
+ * What the allocator of the process that was attached to held, whoever asked for it: before
+ * tracing, and when it ended.
+ *
+ * Equation: heap_bytes = used_bytes + free_bytes + overhead_bytes, where `known`
+ */
+struct snapshot_heap {
+	bool measured;	   /* before_heap_bytes is valid */
+	bool before_known; /* before_bytes and before_blocks are valid */
+	bool known;	   /* used_, free_ and overhead_ are valid */
+	uint64_t before_bytes;
+	uint64_t before_blocks;
+	uint64_t before_heap_bytes; /* mapped for the heap */
+	uint64_t heap_bytes;	    /* the same when tracing ended, where resident_bytes is known */
+	uint64_t used_bytes;
+	uint64_t used_blocks;
+	uint64_t free_bytes;
+	uint64_t overhead_bytes;
+	uint64_t resident_bytes; /* of the process; 0: not known, as where it had ended */
+};
+
+static inline bool snapshot_scan_was_made(const struct snapshot_scan *scan)
+{
+	return scan->looked_at || scan->missed;
+}
+
 struct snapshot_timeline_point {
 	uint64_t time_ns;
 	uint64_t current_bytes;
@@ -143,6 +177,8 @@ struct snapshot {
 	uint64_t truncated_stacks;  /* events whose stack was cut at the depth limit */
 	uint64_t incomplete_stacks; /* events whose stack could not be followed to its end */
 	struct snapshot_cost cost;
+	struct snapshot_scan scan;
+	struct snapshot_heap heap;     /* of one session; of several not known */
 	struct snapshot_frame *frames; /* no two are equal */
 	size_t frame_count, frame_capacity;
 	uint32_t *stacks; /* indices into frames, site after site */

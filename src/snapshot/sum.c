@@ -17,6 +17,7 @@ void sum_site(struct site_counters *sums, const struct site_counters *one)
 	sum_add(&sums->lifetime_ns, one->lifetime_ns);
 	sum_add(&sums->failed_calls, one->failed_calls);
 	sum_add(&sums->waste_bytes, one->waste_bytes);
+	sum_reach(&sums->unreachable, &one->unreachable);
 	if (one->largest_bytes > sums->largest_bytes)
 		sums->largest_bytes = one->largest_bytes;
 }

@@ -41,5 +41,6 @@ void table_deinit(struct table *table)
 		free(table->rows[i].label);
 	free(table->rows);
 	kept_deinit(&table->histogram);
+	free(table->suppressed);
 	*table = (struct table){0};
 }

@@ -114,10 +114,14 @@ START_TEST(every_choice_means_what_it_says)
 	static const struct {
 		const char *argument;
 		int value;
-	} shows[] = {{"--show=peak", QUERY_PEAK},	 {"--show=current", QUERY_CURRENT},
-		     {"--show=total", QUERY_TOTAL},	 {"--show=leaked", QUERY_LEAKED},
-		     {"--show=count", QUERY_COUNT},	 {"--show=temporary", QUERY_TEMPORARY},
-		     {"--show=lifetime", QUERY_LIFETIME}},
+	} shows[] = {{"--show=peak", QUERY_PEAK},
+		     {"--show=current", QUERY_CURRENT},
+		     {"--show=total", QUERY_TOTAL},
+		     {"--show=leaked", QUERY_LEAKED},
+		     {"--show=count", QUERY_COUNT},
+		     {"--show=temporary", QUERY_TEMPORARY},
+		     {"--show=lifetime", QUERY_LIFETIME},
+		     {"--show=unreachable", QUERY_UNREACHABLE}},
 	  groups[] = {
 		  {"--group-by=line", QUERY_LINE},	     {"--group-by=file", QUERY_FILE},
 		  {"--group-by=function", QUERY_FUNCTION},   {"--group-by=module", QUERY_MODULE},
@@ -610,6 +614,41 @@ START_TEST(mistakes_in_the_environment_name_the_variable)
 }
 END_TEST
 
+START_TEST(to_look_for_unreachable_blocks_and_to_show_them_imply_each_other)
+{
+	_cleanup_options_ struct options alone, shown, limited, other, neither;
+	accept(&alone, "run", "--unreachable", "prog");
+	ck_assert_int_eq(alone.query.show, QUERY_UNREACHABLE);
+	accept(&shown, "attach", "--show=unreachable", "1");
+	ck_assert(shown.session.unreachable);
+	accept(&limited, "run", "--fail-on=peak=1k,unreachable=0", "prog");
+	ck_assert(limited.session.unreachable);
+	ck_assert_int_eq(limited.query.show, QUERY_PEAK);
+	accept(&other, "attach", "--unreachable", "--show=leaked", "1");
+	ck_assert_int_eq(other.query.show, QUERY_LEAKED);
+	accept(&neither, "run", "--fail-on=peak=1k", "prog");
+	ck_assert(!neither.session.unreachable);
+}
+END_TEST
+
+START_TEST(a_bad_limit_is_told)
+{
+	static const char *const limits[] = {
+		"",	   "peak",	"peak=",     "peak=x",	       "peak=1,",   ",peak=1",
+		"peaks=1", "leaked =1", "leaked=-1", "leaked=1,foo=2", "peak=1 MiB"};
+	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+		_cleanup_free_ char *message = NULL;
+		ck_assert_int_gt(asprintf(&message,
+					  "bad value '%s' for --fail-on: give KIND=SIZE, several "
+					  "with commas between, where KIND is one of "
+					  "leaked|unreachable|peak|current|total",
+					  limits[i]),
+				 0);
+		refuse(message, "run", "--fail-on", limits[i], "prog");
+	}
+}
+END_TEST
+
 START_TEST(a_completion_needs_one_shell)
 {
 	_cleanup_options_ struct options fish, words;
@@ -677,7 +716,7 @@ START_TEST(a_bad_value_is_told_with_what_is_wanted)
 	       "line|file|function|module|traceback|process|size|thread",
 	       "run", "-glines");
 	refuse("bad value 'leaks' for --show: give one of "
-	       "peak|current|total|leaked|count|temporary|lifetime|waste",
+	       "peak|current|total|leaked|count|temporary|lifetime|unreachable|waste",
 	       "run", "--show", "leaks");
 	static const char *const filters[] = {"file", "file=", "files=x", "=x", "pid=1"};
 	for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
@@ -805,6 +844,9 @@ static Suite *make_suite(void)
 	tcase_add_test(complaints, mistakes_in_the_environment_name_the_variable);
 	tcase_add_test(complaints, a_completion_needs_one_shell);
 	tcase_add_test(complaints, one_file_for_both_results_is_told);
+	tcase_add_test(complaints, a_bad_limit_is_told);
+	tcase_add_test(complaints,
+		       to_look_for_unreachable_blocks_and_to_show_them_imply_each_other);
 	tcase_add_test(complaints, a_missing_value_is_told_for_every_option_that_takes_one);
 	tcase_add_test(complaints, a_value_too_many_is_told);
 	tcase_add_test(complaints, a_bad_value_is_told_with_what_is_wanted);

@@ -188,6 +188,24 @@ static void expect_threads(const struct snapshot *s, struct buffer *out)
 	}
 }
 
+static void expect_scan(const struct snapshot *s, struct buffer *out)
+{
+	buffer_printf(out, "SCAN %u %u", s->scan.looked_at, s->scan.missed);
+	put_numbers(out, (const uint64_t[]){s->scan.blocks, s->scan.frozen_ns}, 2);
+	buffer_char(out, '\n');
+	for (size_t i = 0; i < s->site_count; i++) {
+		const struct reach_counters *c = &s->sites[i].counters.unreachable;
+		if (!c->direct_blocks && !c->indirect_blocks)
+			continue;
+		buffer_printf(out, "LOST %zu", i);
+		put_numbers(out,
+			    (const uint64_t[]){c->direct_bytes, c->direct_blocks, c->indirect_bytes,
+					       c->indirect_blocks},
+			    4);
+		buffer_char(out, '\n');
+	}
+}
+
 static void expect_kept(const struct snapshot *s, struct buffer *out)
 {
 	for (size_t i = 0; i < s->kept.age_count; i++) {
@@ -218,6 +236,18 @@ static void expect_kept(const struct snapshot *s, struct buffer *out)
 			    4);
 		buffer_char(out, '\n');
 	}
+}
+
+static void expect_heap(const struct snapshot *s, struct buffer *out)
+{
+	const struct snapshot_heap *h = &s->heap;
+	buffer_printf(out, "HEAP %d", h->before_known + 2 * h->known);
+	put_numbers(out,
+		    (const uint64_t[]){h->before_bytes, h->before_blocks, h->before_heap_bytes,
+				       h->heap_bytes, h->used_bytes, h->used_blocks, h->free_bytes,
+				       h->overhead_bytes, h->resident_bytes},
+		    9);
+	buffer_char(out, '\n');
 }
 
 static void read_by_page(const struct buffer *body, struct buffer *ret)
@@ -256,6 +286,8 @@ START_TEST(the_page_describes_every_figure)
 	expect_rest(snapshot, &want);
 	expect_threads(snapshot, &want);
 	expect_kept(snapshot, &want);
+	expect_scan(snapshot, &want);
+	expect_heap(snapshot, &want);
 	ck_assert_str_eq(buffer_text(&got), buffer_text(&want));
 	snapshot_destroy(snapshot);
 }

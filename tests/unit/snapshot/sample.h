@@ -99,7 +99,11 @@ static inline void sample_add_site(struct snapshot *snapshot, uint64_t *state)
 			     .largest_bytes = size,
 			     .temporary_blocks = released / 2,
 			     .lifetime_ns = sample_next(state, 1u << 30),
-			     .failed_calls = sample_next(state, 2)},
+			     .failed_calls = sample_next(state, 2),
+			     .unreachable = {.direct_bytes = size * kept,
+					     .direct_blocks = kept,
+					     .indirect_bytes = size * left,
+					     .indirect_blocks = left}},
 	};
 	ck_assert_ptr_null(snapshot_add_site(snapshot, &site));
 	sample_add_kept(snapshot, &site.counters, size);
@@ -117,6 +121,10 @@ static inline void sample_add_site(struct snapshot *snapshot, uint64_t *state)
 	t->ended_blocks += c->ended_blocks;
 	t->temporary_blocks += c->temporary_blocks;
 	t->failed_calls += c->failed_calls;
+	t->unreachable.direct_bytes += c->unreachable.direct_bytes;
+	t->unreachable.direct_blocks += c->unreachable.direct_blocks;
+	t->unreachable.indirect_bytes += c->unreachable.indirect_bytes;
+	t->unreachable.indirect_blocks += c->unreachable.indirect_blocks;
 }
 
 static inline void sample_add_around(struct snapshot *snapshot, uint64_t *state)
@@ -200,6 +208,18 @@ static inline struct snapshot *sample_random(uint64_t seed, size_t site_count)
 						 sample_string(snapshot, &state, "thread", 5)};
 		ck_assert_ptr_null(kept_add_thread(&snapshot->kept, &thread));
 	}
+	snapshot->scan = (struct snapshot_scan){13, 14, 15, 16};
+	snapshot->heap = (struct snapshot_heap){.measured = true,
+						.known = true,
+						.before_bytes = 17,
+						.before_blocks = 18,
+						.before_heap_bytes = 19,
+						.heap_bytes = 75,
+						.used_bytes = 20,
+						.used_blocks = 21,
+						.free_bytes = 22,
+						.overhead_bytes = 33,
+						.resident_bytes = 34};
 	sample_add_around(snapshot, &state);
 	for (size_t i = 0; i < site_count; i++)
 		sample_add_site(snapshot, &state);
@@ -327,6 +347,10 @@ static inline void sample_expect_same(const struct snapshot *a, const struct sna
 		ck_assert_str_eq(
 			a->source_lines[i].text,
 			snapshot_source_text(b, a->source_lines[i].file, a->source_lines[i].line));
+	ck_assert(!memcmp(&a->scan, &b->scan, sizeof a->scan));
+	ck_assert(a->heap.known == b->heap.known && a->heap.measured == b->heap.measured &&
+		  a->heap.before_known == b->heap.before_known);
+	ck_assert(!memcmp(&a->heap.before_bytes, &b->heap.before_bytes, 9 * sizeof(uint64_t)));
 	sample_expect_same_around(a, b);
 	sample_expect_same_kept(&a->kept, &b->kept);
 	sample_expect_same_sites(a, b);
