@@ -48,11 +48,49 @@ START_TEST(a_file_of_the_first_format_answers_as_ever)
 }
 END_TEST
 
+START_TEST(a_file_with_all_that_is_kept_answers_as_ever)
+{
+	static const struct query_filter old[] = {{.inclusive = true,
+						   .kind = FILTER_AGE,
+						   .pattern = ">10s",
+						   .age = {10000000000, UINT64_MAX}}};
+	static const struct query_filter reader[] = {
+		{.inclusive = true, .kind = FILTER_THREAD, .pattern = "read*"},
+		{.kind = FILTER_SIZE, .pattern = "..4", .size = {0, 4}}};
+	static const struct {
+		const char *golden;
+		struct query query;
+	} questions[] = {
+		{"saved-kept-size.txt",
+		 {.show = QUERY_TOTAL, .group_by = QUERY_SIZE, .histogram = QUERY_SIZE_HISTOGRAM}},
+		{"saved-kept-thread.txt",
+		 {.show = QUERY_LEAKED,
+		  .group_by = QUERY_THREAD,
+		  .histogram = QUERY_LIFETIME_HISTOGRAM}},
+		{"saved-kept-waste.txt", {.show = QUERY_WASTE}},
+		{"saved-kept-age.txt", {.show = QUERY_CURRENT, .filters = old, .filter_count = 1}},
+		{"saved-kept-filter.txt",
+		 {.show = QUERY_TOTAL,
+		  .filters = reader,
+		  .filter_count = 2,
+		  .histogram = QUERY_SIZE_HISTOGRAM}},
+	};
+	struct snapshot *snapshot = load("tests/golden/kept.snapshot");
+	for (size_t i = 0; i < sizeof questions / sizeof *questions; i++) {
+		struct query query = questions[i].query;
+		query.top = 10;
+		expect_answer(snapshot, &query, questions[i].golden);
+	}
+	snapshot_destroy(snapshot);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("saved");
 	TCase *cases = tcase_create("saved");
 	tcase_add_test(cases, a_file_of_the_first_format_answers_as_ever);
+	tcase_add_test(cases, a_file_with_all_that_is_kept_answers_as_ever);
 	suite_add_tcase(suite, cases);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
