@@ -10,25 +10,32 @@ enum { TEXT_COLUMN = 26, LAST_COLUMN = 80 };
 static const struct help_command commands[] = {
 	{OPTIONS_RUN, "run [OPTIONS] [--] PROGRAM [ARG...]",
 	 "Starts PROGRAM and traces it until it ends. The report goes to standard error, "
-	 "and PROGRAM's exit status is passed on."},
+	 "and PROGRAM's exit status is passed on.",
+	 "tracealloc run --top 5 --report heap.txt -- ./prog input.txt"},
 	{OPTIONS_ATTACH, "attach [OPTIONS] PID",
 	 "Traces a running process until Ctrl-C, the time of --for or its end; then detaches "
-	 "and reports on standard output."},
+	 "and reports on standard output.",
+	 "tracealloc attach --for 10s --group-by function \"$(pgrep -n myserver)\""},
 	{OPTIONS_REPORT, "report [OPTIONS] SNAPSHOT...",
 	 "Asks a saved snapshot another question, and reports on standard output. No "
-	 "other file is read. Several are summed up."},
+	 "other file is read. Several are summed up.",
+	 "tracealloc report --show total --filter 'file=*/parse.c' a.snapshot"},
 	{OPTIONS_DIFF, "diff [OPTIONS] OLD NEW",
-	 "Compares two saved snapshots: what grew, what shrank."},
+	 "Compares two saved snapshots: what grew, what shrank.",
+	 "tracealloc diff before.snapshot after.snapshot"},
 	{OPTIONS_EXPORT, "export [OPTIONS] --format=FORMAT SNAPSHOT...",
 	 "Writes a saved snapshot in the form of another tool, to standard output or the file of "
-	 "--report."},
+	 "--report.",
+	 "tracealloc export --format pprof --report heap.pb.gz a.snapshot"},
 	{OPTIONS_DOCTOR, "doctor [OPTIONS] PID",
 	 "Says how the allocator functions of a process would be probed, and what a tracealloc "
-	 "that was killed has left in it. Nothing is written to it without --clean."},
+	 "that was killed has left in it. Nothing is written to it without --clean.",
+	 "tracealloc doctor \"$(pgrep -n myserver)\""},
 	{OPTIONS_COMPLETION, "completion bash|zsh|fish",
 	 "Prints what makes a shell complete our command line. For the one at hand: "
-	 "source <(tracealloc completion bash)"},
-	{OPTIONS_HELP, "help [COMMAND]", "Prints this help, or that of one command."},
+	 "source <(tracealloc completion bash)",
+	 NULL},
+	{OPTIONS_HELP, "help [COMMAND]", "Prints this help, or that of one command.", NULL},
 };
 
 const struct help_command *help_commands(size_t *count_ret)
@@ -111,10 +118,19 @@ static void render_commands(struct buffer *out, unsigned topic)
 	}
 }
 
+/* Of one command; all of them would hide what they explain. */
+static void render_example(struct buffer *out, unsigned topic)
+{
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+		if (commands[i].command == topic && commands[i].example)
+			buffer_printf(out, "\nExample:\n      %s\n", commands[i].example);
+}
+
 void help_render(unsigned topic, struct buffer *out)
 {
 	buffer_string(out, "Which source lines hold a process's heap memory.\n");
 	render_commands(out, topic);
+	render_example(out, topic);
 	render_group(out, topic, OPTIONS_TRACING, "Tracing:");
 	render_group(out, topic, OPTIONS_ANSWER, "Report:");
 	render_group(out, topic, OPTIONS_GENERAL, "General:");

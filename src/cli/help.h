@@ -13,7 +13,8 @@
 struct help_command {
 	unsigned command; /* of enum options_command */
 	const char *usage;
-	const char *text; /* its first clause alone says what it does */
+	const char *text;    /* its first clause alone says what it does */
+	const char *example; /* a call of it; NULL: there is none */
 };
 
 /* All commands, in the order help shows them. */

@@ -105,6 +105,16 @@ START_TEST(a_command_that_traces_nothing_has_no_options_for_it)
 }
 END_TEST
 
+START_TEST(the_help_of_a_command_has_an_example_that_begins_with_its_name)
+{
+	_cleanup_buffer_ struct buffer run = {0}, all = {0};
+	help_render(OPTIONS_RUN, &run);
+	help_render(0, &all);
+	ck_assert_ptr_nonnull(strstr(buffer_text(&run), "\nExample:\n      tracealloc run "));
+	ck_assert_ptr_null(strstr(buffer_text(&all), "Example:"));
+}
+END_TEST
+
 START_TEST(no_two_options_share_a_name_or_a_letter)
 {
 	size_t count;
@@ -127,6 +137,7 @@ int main(void)
 	tcase_add_test(tests, texts_of_options_begin_in_one_column);
 	tcase_add_test(tests, the_help_of_a_command_shows_its_usage_alone);
 	tcase_add_test(tests, a_command_that_traces_nothing_has_no_options_for_it);
+	tcase_add_test(tests, the_help_of_a_command_has_an_example_that_begins_with_its_name);
 	tcase_add_test(tests, no_two_options_share_a_name_or_a_letter);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);
