@@ -166,8 +166,7 @@ START_TEST(names_are_text_whatever_they_are)
 		"</script><script>alert(1)</script>",
 		"<!-- data -->",
 		"a\"b\\c'd&amp;",
-		"\xe2\x80\xae"
-		"evil",
+		"\xe2\x80\xae evil",
 		"\xff\xfe",
 		"tab\there\nline",
 		"\xc3\xa9\xf0\x9f\x98\x80",
