@@ -98,6 +98,10 @@ def figures_equal_those_of_the_report(browser, snapshot, path):
                 same(got["bytes"], want["shown_bytes"] or 0, show, "bytes")
                 same(got["blocks"], want["shown_blocks"], show, "blocks")
                 compared += len(rows)
+    facts = page.evaluate("(() => { const a = Query.run({show: 'temporary', group: 'module', cumulative: false});"
+                          "return [a.sums.total_blocks, a.sums.temporary_blocks]; })()")
+    totals = report(snapshot)["totals"]
+    same(facts, [totals["total_blocks"], totals["temporary_blocks"]], "all blocks beside the temporary ones")
     page.close()
     return "%d rows compared" % compared
 

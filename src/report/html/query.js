@@ -105,7 +105,8 @@ const Query = (() => {
 
 	/*
 	 * All rows of a quantity and grouping, the largest first, and their sums, each site once. With callees
-	 * a site counts for each of its frames that may be charged.
+	 * a site counts for each of its frames that may be charged. A row has all sites of its place, also those
+	 * without anything of the quantity: what else is said of it would be said of a part.
 	 */
 	const run = ({ show, group, cumulative }) => {
 		const quantity = quantities[show];
@@ -123,8 +124,6 @@ const Query = (() => {
 			addSite(rows.get(key), quantity, i);
 		};
 		for (let i = 0; i < sites.count; i++) {
-			if (!quantity.bytes[i] && !quantity.blocks[i])
-				continue;
 			addSite(sums, quantity, i);
 			const seen = cumulative ? new Set() : null;
 			addTo(start[i], i, seen);
@@ -135,7 +134,8 @@ const Query = (() => {
 					addTo(node, i, seen);
 		}
 		const order = quantity.byBlocks ? 'blocks' : 'bytes';
-		return { rows: sort([...rows.values()], order, false), sums, quantity };
+		const filled = [...rows.values()].filter((row) => row.bytes || row.blocks);
+		return { rows: sort(filled, order, false), sums, quantity };
 	};
 
 	const values = {

@@ -130,7 +130,7 @@ const Table = (() => {
 	/* The largest stacks of a row, the first of them open. */
 	const stacks = (row) => {
 		const { bytes, blocks, byBlocks } = answer.quantity;
-		const order = [...row.sites].sort((a, b) => (byBlocks ? blocks[b] - blocks[a]
+		const order = row.sites.filter((i) => bytes[i] || blocks[i]).sort((a, b) => (byBlocks ? blocks[b] - blocks[a]
 			: bytes[b] - bytes[a] || blocks[b] - blocks[a]));
 		const parts = [el('h3', {}, order.length === 1 ? 'Its call stack' : `Its ${count(order.length)} call stacks`)];
 		order.slice(0, STACKS).forEach((i, k) => {
