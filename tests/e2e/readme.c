@@ -75,6 +75,12 @@ START_TEST(a_limit_fails_the_job_that_exceeds_it)
 	scratch_make(&scratch);
 	if (!is_there(&scratch, "sqlite3") || !is_there(&scratch, "jq"))
 		return;
+	_cleanup_free_ char *within = follow(&scratch, "man/ci.md", "fail");
+	ck_assert_str_eq(within, "");
+	_cleanup_free_ char *exceeding = document_steps("man/ci.md", "fail");
+	memcpy(strstr(exceeding, "20MiB"), "1KiB ", 5);
+	int failed = document_run(&scratch, "failed", exceeding);
+	ck_assert_msg(WIFEXITED(failed) && WEXITSTATUS(failed) == 3, "status %#x", failed);
 	_cleanup_free_ char *said = follow(&scratch, "man/ci.md", "limit");
 	ck_assert_str_eq(said, "true\n");
 	_cleanup_free_ char *steps = document_steps("man/ci.md", "limit");
