@@ -9,10 +9,7 @@
 #include "arch/window_text.h"
 #include "base/cleanup.h"
 
-enum {
-	PAGE_BYTES = 4096,
-	FOREIGN_JUMP = 0xe9,
-};
+enum { PAGE_BYTES = 4096 };
 
 /*
  * A window that grows by one instruction after the other.
@@ -48,13 +45,13 @@ static void append(struct plan *plan, const uint8_t *bytes, size_t length)
 /* Why an instruction must not be replaced although it could be moved; NULL if it may. */
 static const char *why_not(const struct plan *plan, const struct instruction *instruction)
 {
-	if (plan->window.count == 0 &&
-	    (instruction->bytes[0] == CODE_BREAKPOINT || instruction->bytes[0] == FOREIGN_JUMP))
-		return "another's breakpoint or jump stands there already";
+	if (plan->window.count == 0 && instruction->bytes[0] == CODE_BREAKPOINT)
+		return "another's breakpoint stands there already";
 	if (instruction->next.v > plan->own.end.v)
 		return "an instruction there goes beyond the function";
-	/* The callee comes back behind it, while the bytes may be those of the jump. */
-	if (instruction->flow == FLOW_CALL || instruction->flow == FLOW_CALL_COMPUTED)
+	/* The callee comes back behind it: there the bytes may be those of the jump. */
+	if ((instruction->flow == FLOW_CALL || instruction->flow == FLOW_CALL_COMPUTED) &&
+	    instruction->next.v - plan->window.entry.v < CODE_JUMP_BYTES)
 		return "a call is among the bytes that it would replace";
 	/* It stands where computed jumps lead. */
 	if (instruction->decoded.mnemonic == ZYDIS_MNEMONIC_ENDBR64)

@@ -29,15 +29,17 @@ struct window {
 };
 
 /*
- * Plans a jump at entry, which lies in the surveyed text (the bytes as they were before any patch).
- * An `endbr64` at the entry stays where it is: the window then begins behind it (window.entry says
- * so). All code is taken from the survey's text; the reader is asked for bounds and pointers alone.
+ * Plans a jump at entry (that what stands there is the function's own the caller has seen to),
+ * which lies in the surveyed text (the bytes as they were before any patch). An `endbr64` at the
+ * entry stays where it is: the window then begins behind it (window.entry says so). All code is
+ * taken from the survey's text; the reader is asked for bounds and pointers alone.
  *
  * Accepted: whole instructions inside one function part of known bounds (or its padding of nops,
  * int3s and zeroes up to the next one: a function of a single `ret` can be probed) and inside one
- * page of 4096 bytes; no call, and nothing after an instruction that does not fall through but
- * padding; no direct branch of the function, or from anywhere else in the text, into the window
- * behind its first byte; every instruction can be moved (code_relocate).
+ * page of 4096 bytes; no call that would come back into the jump, and nothing after an instruction
+ * that does not fall through but padding; no direct branch of the function, or from anywhere else
+ * in the text, into the window behind its first byte; every instruction can be moved
+ * (code_relocate).
  *
  * A computed jump can lead to any instruction of its function (an empty case of a switch in a loop
  * leads to the loop's head, which may be the second instruction). So the function must have none,
@@ -46,8 +48,8 @@ struct window {
  * address within the window is refused alike.
  *
  * Errors: ERROR_UNSUPPORTED with the reason in the form "..., so ..." for --verbose (too short, a
- * branch leads into it, a call in it, it crosses a page, a computed jump could lead into it,
- * another jump or breakpoint stands there already: e9, cc; more than 64 KiB of function), and
+ * branch leads into it, a call that comes back into it, it crosses a page, a computed jump could
+ * lead into it, another's breakpoint stands there already; more than 64 KiB of function), and
  * ERROR_BAD_INPUT, ERROR_FAULT as code_length for the window itself. ERROR_NO_MEMORY. *ret is
  * written on success alone.
  */

@@ -363,11 +363,22 @@ static struct error *write_stub(struct jumps *jumps, struct jump *jump)
 	return err;
 }
 
+/* A jump that cannot be written must be known before the first one is. */
+static struct error *check_reach(const struct jump *jump)
+{
+	uint8_t bytes[CODE_JUMP_BYTES];
+	return code_encode_jump(jump->window.entry, jump->stub, bytes)
+		       ? NULL
+		       : error_new(ERROR_UNSUPPORTED, "the agent is out of reach");
+}
+
 static struct error *prepare(struct jumps *jumps, struct jump *jump)
 {
 	bool found;
 	struct error *err = reuse_stub(jumps, jump, &found);
-	return err || found ? err : write_stub(jumps, jump);
+	if (!err && !found)
+		err = write_stub(jumps, jump);
+	return err ? err : check_reach(jump);
 }
 
 struct error *jumps_prepare(struct jumps *jumps)

@@ -197,11 +197,19 @@ START_TEST(a_function_that_ends_before_the_jump_is_refused)
 }
 END_TEST
 
-START_TEST(calls_and_what_cannot_be_moved_are_refused)
+START_TEST(a_call_that_comes_back_behind_the_jump_is_accepted)
 {
 	struct fixture f;
 	begin(&f, "\xe8\x00\x10\x00\x00", 5);
-	check_refused(&f, "a call is among the bytes");
+	check_accepted(&f, 5, 0x1);
+	begin(&f, "\x48\x83\xec\x08\xe8\x00\x10\x00\x00", 9);
+	check_accepted(&f, 9, 0x11);
+}
+END_TEST
+
+START_TEST(calls_and_what_cannot_be_moved_are_refused)
+{
+	struct fixture f;
 	begin(&f, "\x53\xff\xd0\x53\x53", 5);
 	check_refused(&f, "a call is among the bytes");
 	begin(&f, "\x31\xc0\x0f\x05\xc3", 5);
@@ -215,16 +223,13 @@ START_TEST(calls_and_what_cannot_be_moved_are_refused)
 }
 END_TEST
 
-START_TEST(anothers_jump_or_breakpoint_is_left_alone)
+START_TEST(anothers_breakpoint_is_left_alone_and_a_jump_is_the_functions_own)
 {
 	struct fixture f;
-	begin(&f, "\xe9\x00\x10\x00\x00", 5);
-	check_refused(&f, "another's breakpoint or jump stands there already");
 	begin(&f, "\xcc\x54\x55\x53\x53", 5);
-	check_refused(&f, "another's breakpoint or jump stands there already");
-	begin(&f, "\xf3\x0f\x1e\xfa\xe9\x00\x10\x00\x00", 9);
-	check_refused(&f, "another's breakpoint or jump stands there already");
-	/* One of the function's own. */
+	check_refused(&f, "another's breakpoint stands there already");
+	begin(&f, "\xe9\x00\x10\x00\x00", 5);
+	check_accepted(&f, 5, 0x1);
 	begin(&f, "\x31\xc0\xe9\x00\x10\x00\x00", 7);
 	check_accepted(&f, 7, 0x5);
 }
@@ -588,8 +593,9 @@ int main(void)
 	tcase_add_test(tests, padding_ends_where_another_function_begins);
 	tcase_add_test(tests, code_behind_the_way_out_is_no_padding);
 	tcase_add_test(tests, a_function_that_ends_before_the_jump_is_refused);
+	tcase_add_test(tests, a_call_that_comes_back_behind_the_jump_is_accepted);
 	tcase_add_test(tests, calls_and_what_cannot_be_moved_are_refused);
-	tcase_add_test(tests, anothers_jump_or_breakpoint_is_left_alone);
+	tcase_add_test(tests, anothers_breakpoint_is_left_alone_and_a_jump_is_the_functions_own);
 	tcase_add_test(tests, branches_into_it_are_refused_unless_they_lead_to_its_start_or_end);
 	tcase_add_test(tests, branches_within_it_are_refused_unless_they_lead_to_its_start_or_end);
 	tcase_add_test(tests, bytes_that_only_look_like_a_branch_do_not_count_where_code_is_known);

@@ -436,13 +436,12 @@ static inline void expect_items(const struct function *function, struct expectat
 {
 	size_t i = function->items[0].kind == ITEM_ENDBR ? 1 : 0;
 	ret->entry = function->items[i].offset;
-	if (function->items[i].kind == ITEM_JUMP)
-		ret->objection = "another's jump";
 	for (; ret->count < CODE_JUMP_BYTES; i++) {
 		const struct item *item = &function->items[i];
 		ret->starts |= (uint32_t)1 << ret->count;
 		ret->count += item->length;
-		if (item->kind == ITEM_CALL || item->kind == ITEM_ENDBR)
+		bool comes_back = item->kind == ITEM_CALL && ret->count < CODE_JUMP_BYTES;
+		if (comes_back || item->kind == ITEM_ENDBR)
 			ret->objection = "a call or landing pad";
 	}
 }

@@ -247,7 +247,8 @@ static const struct line *read_window(const struct library *library, uint64_t en
 	for (; line && line < last && ret->count < CODE_JUMP_BYTES; line++) {
 		ret->starts |= (uint32_t)1 << ret->count;
 		ret->count = line[1].address - ret->entry;
-		if (line->is_call || line->is_bad || line->is_endbr)
+		bool comes_back = line->is_call && ret->count < CODE_JUMP_BYTES;
+		if (comes_back || line->is_bad || line->is_endbr)
 			ret->objection = "a call or no code";
 		if (ended ? !line->is_nop : line->address >= end)
 			ret->objection = "too short";
