@@ -34,7 +34,7 @@
 #define AGENT_MEMFD_NAME "tracealloc"	       /* seen in /proc/PID/maps as /memfd:tracealloc */
 
 enum {
-	AGENT_ABI_VERSION = 2,
+	AGENT_ABI_VERSION = 3,
 	AGENT_CODE_BYTES = 96 << 10,
 	AGENT_IMAGE_MAX_BYTES = 32 << 10, /* stubs begin here */
 	AGENT_STUBS_MAX = 256,
@@ -59,7 +59,7 @@ struct agent_header {
 	uint32_t image_bytes;
 	uint32_t enter; /* where stubs jump to: see agent_stub */
 	uint32_t leave;
-	uint32_t pad;
+	uint32_t find;	     /* where those of AGENT_UNWINDER do */
 	uint32_t stub_count; /* written by the tracer: stubs [0, stub_count) are valid */
 };
 
@@ -75,6 +75,17 @@ enum agent_role {
 	 * as seccomp(2) does, the agent gives up before.
 	 */
 	AGENT_CONFINEMENT = 5,
+	/*
+	 * _Unwind_Find_FDE(pc, bases) of libgcc: exceptions and backtraces find the way over a
+	 * frame of ours.
+	 */
+	AGENT_UNWINDER = 6,
+};
+
+enum agent_result {
+	AGENT_RETURNS_ADDRESS = 0, /* 0: refused */
+	AGENT_STORES_ADDRESS = 1,  /* through result_argument, and returns 0; else refused */
+	AGENT_RETURNS_SIZE = 2,	   /* of a block that stays where it is; too little: refused */
 };
 
 /*
@@ -82,7 +93,7 @@ enum agent_role {
  * Constant from then on. The jump goes to `enter_code`, entered with every register and the stack
  * as at the function's entry.
  *
- *   enter_code  push %r11; lea <this stub>(%rip),%r11; jmp <image + enter>
+ *   enter_code  push %r11; lea <this stub>(%rip),%r11; jmp <image + enter>, or find
  *   plain_code  pop %r11; jmp <window>         to go on as if there were no probe
  *   call_code   mov AGENT_FRAME_R11(%rsp),%r11; call <window>; jmp <image + leave>
  *   window      the relocated instructions, then a jump to behind those replaced
@@ -116,10 +127,10 @@ struct agent_stub {
 	uint8_t enter_code[16];
 	uint8_t plain_code[8];
 	uint8_t call_code[16];
-	uint8_t role;		/* enum agent_role */
-	uint8_t leaf;		/* 1: calls no probed function; read together with role */
-	uint8_t stores_address; /* the result is stored through result_argument; 0 is success */
-	uint8_t size_argument;	/* arguments count from 1 (psABI 3.2.3), 0: there is none */
+	uint8_t role;	       /* enum agent_role */
+	uint8_t leaf;	       /* 1: calls no probed function; read together with role */
+	uint8_t result;	       /* enum agent_result */
+	uint8_t size_argument; /* arguments count from 1 (psABI 3.2.3), 0: there is none */
 	uint8_t count_argument;
 	uint8_t pointer_argument;
 	uint8_t result_argument;

@@ -112,8 +112,10 @@ bool agent_enter(struct agent_saved *saved, uint64_t bp)
 static uint64_t result_of(const struct agent_stub *stub, const struct agent_saved *saved,
 			  uint64_t stored_at)
 {
-	if (!stub->stores_address)
+	if (stub->result == AGENT_RETURNS_ADDRESS)
 		return saved->rax;
+	if (stub->result == AGENT_RETURNS_SIZE)
+		return saved->rax >= saved->frame.size_bytes ? saved->frame.old : 0;
 	return (uint32_t)saved->rax == 0 ? *(const uint64_t *)stored_at : 0;
 }
 
@@ -170,4 +172,13 @@ void agent_leave(const struct agent_saved *saved, uint64_t bp)
 	leave_creation(thread, sp_of(saved), bp,
 		       result_of(stub, saved, pick(arguments, stub->result_argument)),
 		       size_of(stub, arguments));
+}
+
+void agent_unwound(uint64_t stub)
+{
+	if (agent_private.state == AGENT_OFF)
+		return;
+	struct agent_thread *thread = thread_find();
+	if (thread)
+		outer_unwound(thread, stub);
 }

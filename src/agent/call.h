@@ -44,6 +44,12 @@ extern const uint8_t agent_leave_return[] __attribute__((visibility("hidden")));
  */
 bool agent_enter(struct agent_saved *saved, uint64_t bp);
 
+/*
+ * The unwinder of exceptions comes by the frame of a call of stub's that is under way, most likely
+ * because it is being left.
+ */
+void agent_unwound(uint64_t stub);
+
 /* A function that was called by call_code has returned; saved->rax is its result. */
 void agent_leave(const struct agent_saved *saved, uint64_t bp);
 

@@ -9,6 +9,8 @@
 void agent_header_bytes(void);
 void agent_enter_code(void);
 void agent_leave_code(void);
+void agent_find_code(void);
+void agent_unwind_entry(void);
 
 __attribute__((naked, used, section(".agent.header"))) void agent_header_bytes(void)
 {
@@ -22,7 +24,8 @@ __attribute__((naked, used, section(".agent.header"))) void agent_header_bytes(v
 		".long agent_image_end - agent_header_bytes\n"
 		".long agent_enter_code - agent_header_bytes\n"
 		".long agent_leave_code - agent_header_bytes\n"
-		".long 0, 0\n"
+		".long agent_find_code - agent_header_bytes\n"
+		".long 0\n"
 		:
 		: [code_bytes] "i"(AGENT_CODE_BYTES), [magic_low] "i"(AGENT_MAGIC & UINT32_MAX),
 		  [magic_high] "i"(AGENT_MAGIC >> 32), [version] "i"(AGENT_ABI_VERSION));
@@ -140,4 +143,65 @@ __attribute__((naked, used)) void agent_leave_code(void)
 		: [state] "i"(offsetof(struct agent_private, state)),
 		  [r11] "i"(offsetof(struct agent_saved, frame.r11)),
 		  [frame_r11] "i"(8 + AGENT_FRAME_R11), [room] "i"(sizeof(struct agent_frame) + 8));
+}
+
+/*
+ * The unwind information of a frame of ours, for the one place where it can be met: call_code's
+ * call has not returned, so that rsp is at the frame. In the form of .eh_frame (LSB 5.0, 10.6.1), a
+ * CIE and an FDE; whom it is for is decided by agent_find_code, so that the FDE names no range.
+ */
+__attribute__((naked, used)) void agent_unwind_entry(void)
+{
+	__asm__ volatile("agent_cie:\n"
+			 ".long 2f - 1f\n"
+			 "1: .long 0\n"
+			 ".byte 1, 0, 1, 0x78, 16\n"  /* version, \"\", alignments, rip */
+			 ".byte 0x0c, 7, %c[frame]\n" /* the CFA is rsp + frame */
+			 ".byte 0x90, 1\n"	      /* rip is at the CFA - 8 */
+			 ".balign 8\n"
+			 "2:\n"
+			 "agent_fde:\n"
+			 ".long 4f - 3f\n"
+			 "3: .long . - agent_cie\n"
+			 ".quad 0, 0\n"
+			 ".balign 8\n"
+			 "4:\n"
+			 :
+			 : [frame] "i"(sizeof(struct agent_frame) + 8));
+}
+
+/*
+ * From a stub: libgcc asks which unwind information belongs to the pc in rdi, and where it begins
+ * (the third word at rsi). The other arguments' registers are nobody's here.
+ */
+__attribute__((naked, used)) void agent_find_code(void)
+{
+	__asm__ volatile(
+		"lea agent_header_bytes+%c[stubs](%%rip), %%rax\n"
+		"mov %%rdi, %%rcx\n"
+		"sub %%rax, %%rcx\n"
+		"cmp $%c[stubs_bytes], %%rcx\n"
+		"jae 1f\n"
+		"mov %%rcx, %%rax\n"
+		"xor %%edx, %%edx\n"
+		"mov $%c[stub_bytes], %%ecx\n"
+		"div %%rcx\n"
+		"cmp $%c[call_return] - 1, %%rdx\n"
+		"jne 1f\n"
+		"sub %%rdx, %%rdi\n"
+		"movq $0, (%%rsi)\n"
+		"movq $0, 8(%%rsi)\n"
+		"mov %%rdi, 16(%%rsi)\n"
+		/* The word that enter_code has pushed aligns the stack. */
+		"call agent_unwound\n"
+		"lea 8(%%rsp), %%rsp\n"
+		"lea agent_fde(%%rip), %%rax\n"
+		"ret\n"
+		"1: lea %c[plain_code](%%r11), %%r11\n"
+		"jmp *%%r11\n"
+		:
+		: [stubs] "i"(AGENT_IMAGE_MAX_BYTES),
+		  [stubs_bytes] "i"(AGENT_STUBS_MAX * sizeof(struct agent_stub)),
+		  [stub_bytes] "i"(sizeof(struct agent_stub)), [call_return] "i"(CALL_RETURN),
+		  [plain_code] "i"(offsetof(struct agent_stub, plain_code)));
 }

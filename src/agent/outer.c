@@ -66,3 +66,14 @@ void outer_end(struct agent_thread *thread, const struct agent_frame *frame)
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	thread->outer_old = old;
 }
+
+void outer_unwound(struct agent_thread *thread, uint64_t stub)
+{
+	uint64_t outer = thread->outer_sp;
+	uint64_t old = thread->outer_old;
+	if (outer == 0 || !stands(outer) || frame_of(outer)->stub != stub)
+		return;
+	outer_end(thread, frame_of(outer));
+	if (old)
+		record_slowly(thread, outer, 0, record_word(RING_RESIZE_CANCELLED, old), 0, 0);
+}

@@ -35,6 +35,10 @@ static inline void outer_begin(struct agent_thread *thread, struct agent_frame *
 	thread->outer_sp = sp;
 }
 
+/* A call of that stub may be about to be left by an exception; if it is the outermost, forgets it.
+ */
+void outer_unwound(struct agent_thread *thread, uint64_t stub);
+
 /* It has ended. */
 void outer_end(struct agent_thread *thread, const struct agent_frame *frame);
 

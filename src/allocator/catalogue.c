@@ -3,64 +3,86 @@
 
 #include <string.h>
 
-/* malloc(3), posix_memalign(3), reallocarray(3), malloc_usable_size(3); cfree until glibc 2.25. */
-static const struct allocator_function glibc_functions[] = {
-	{"malloc", ALLOCATOR_CREATE, .size_argument = 1, .leaf_if_marked = true},
-	{"calloc", ALLOCATOR_CREATE, .count_argument = 1, .size_argument = 2,
-	 .leaf_if_marked = true},
-	{"realloc", ALLOCATOR_RESIZE, .pointer_argument = 1, .size_argument = 2},
-	{"reallocarray", ALLOCATOR_RESIZE, .pointer_argument = 1, .count_argument = 2,
-	 .size_argument = 3},
-	{"memalign", ALLOCATOR_CREATE, .size_argument = 2},
-	{"aligned_alloc", ALLOCATOR_CREATE, .size_argument = 2},
-	{"posix_memalign", ALLOCATOR_CREATE, ALLOCATOR_STORES_ADDRESS, .size_argument = 3,
-	 .result_argument = 1},
-	{"valloc", ALLOCATOR_CREATE, .size_argument = 1},
-	{"pvalloc", ALLOCATOR_CREATE, .size_argument = 1},
-	{"free", ALLOCATOR_RELEASE, .pointer_argument = 1, .leaf = true},
-	{"cfree", ALLOCATOR_RELEASE, .pointer_argument = 1, .leaf = true},
-};
+#include "allocator/groups.h"
+
+/* Tells an allocator of which nothing else is known: the other names are too common. */
+static const char *const any_markers[] = {"malloc", NULL};
+static const char *const no_sonames[] = {NULL};
 
 static const char *const glibc_sonames[] = {"libc.so.6", NULL};
+/* In a program that is linked with it statically. */
+static const char *const glibc_markers[] = {"__libc_memalign", NULL};
+static const struct allocator_group *const glibc_groups[] = {&allocator_glibc, NULL};
 
-/* jemalloc(3): the standard names, as Debian's library exports them, and the extended ones. */
-static const struct allocator_function jemalloc_functions[] = {
-	{"malloc", ALLOCATOR_CREATE, .size_argument = 1},
-	{"calloc", ALLOCATOR_CREATE, .count_argument = 1, .size_argument = 2},
-	{"realloc", ALLOCATOR_RESIZE, .pointer_argument = 1, .size_argument = 2},
-	{"memalign", ALLOCATOR_CREATE, .size_argument = 2},
-	{"aligned_alloc", ALLOCATOR_CREATE, .size_argument = 2},
-	{"posix_memalign", ALLOCATOR_CREATE, ALLOCATOR_STORES_ADDRESS, .size_argument = 3,
-	 .result_argument = 1},
-	{"valloc", ALLOCATOR_CREATE, .size_argument = 1},
-	{"mallocx", ALLOCATOR_CREATE, .size_argument = 1},
-	{"rallocx", ALLOCATOR_RESIZE, .pointer_argument = 1, .size_argument = 2},
-	{"free", ALLOCATOR_RELEASE, .pointer_argument = 1, .leaf = true},
-	{"dallocx", ALLOCATOR_RELEASE, .pointer_argument = 1, .leaf = true},
-	{"sdallocx", ALLOCATOR_RELEASE, .pointer_argument = 1, .leaf = true},
-};
+/* Its library has no soname. The first is to be found in every version, the second without .symtab.
+ */
+static const char *const musl_markers[] = {"__libc_malloc_impl", "__dls2b", NULL};
+static const struct allocator_group *const musl_groups[] = {&allocator_c, NULL};
 
-static const char *const jemalloc_sonames[] = {"libjemalloc.so.2", NULL};
+static const char *const jemalloc_sonames[] = {"libjemalloc.so.2", "libjemalloc.so.1", NULL};
+static const char *const jemalloc_markers[] = {"mallocx",	"je_mallocx",	"je_malloc",
+					       "_rjem_mallocx", "_rjem_malloc", NULL};
+static const struct allocator_group *const jemalloc_groups[] = {
+	&allocator_c,		&allocator_cxx,		  &allocator_jemalloc,
+	&allocator_jemalloc_je, &allocator_jemalloc_rjem, NULL};
+
+static const char *const tcmalloc_sonames[] = {
+	"libtcmalloc.so.4",	  "libtcmalloc_minimal.so.4",	    "libtcmalloc_and_profiler.so.4",
+	"libtcmalloc_debug.so.4", "libtcmalloc_minimal_debug.so.4", NULL};
+static const char *const tcmalloc_markers[] = {"tc_malloc", NULL};
+static const struct allocator_group *const tcmalloc_groups[] = {&allocator_c, &allocator_cxx,
+								&allocator_tcmalloc, NULL};
+
+static const char *const mimalloc_sonames[] = {"libmimalloc.so.2", "libmimalloc-secure.so.2", NULL};
+static const char *const mimalloc_markers[] = {"mi_malloc", NULL};
+static const struct allocator_group *const mimalloc_groups[] = {
+	&allocator_c, &allocator_cxx, &allocator_mimalloc, &allocator_mimalloc_heap, NULL};
+
+static const struct allocator_group *const other_groups[] = {&allocator_c_wrapped, NULL};
 
 static const struct allocator_family families[] = {
 	{
+		.name = "jemalloc",
+		.sonames = jemalloc_sonames,
+		.markers = jemalloc_markers,
+		.groups = jemalloc_groups,
+	},
+	{
+		.name = "tcmalloc",
+		.sonames = tcmalloc_sonames,
+		.markers = tcmalloc_markers,
+		.groups = tcmalloc_groups,
+	},
+	{
+		.name = "mimalloc",
+		.sonames = mimalloc_sonames,
+		.markers = mimalloc_markers,
+		.groups = mimalloc_groups,
+	},
+	{
+		.name = "musl",
+		.sonames = no_sonames,
+		.markers = musl_markers,
+		.groups = musl_groups,
+	},
+	{
 		.name = "glibc",
 		.sonames = glibc_sonames,
-		.static_marker = "__libc_malloc",
+		.markers = glibc_markers,
 		/*
 		 * Until glibc 2.34, which also took pthread_create in, the first malloc called
 		 * itself through __malloc_hook.
 		 */
 		.leaf_marker = "pthread_create",
 		.tid_offset = 720, /* nptl/descr.h, struct pthread: tcbhead_t, list_t, tid */
-		.functions = glibc_functions,
-		.function_count = sizeof glibc_functions / sizeof glibc_functions[0],
+		.groups = glibc_groups,
 	},
 	{
-		.name = "jemalloc",
-		.sonames = jemalloc_sonames,
-		.functions = jemalloc_functions,
-		.function_count = sizeof jemalloc_functions / sizeof jemalloc_functions[0],
+		.name = "other",
+		.sonames = no_sonames,
+		.markers = any_markers,
+		.wraps = true,
+		.groups = other_groups,
 	},
 };
 
@@ -77,4 +99,19 @@ const struct allocator_family *allocator_family_of_soname(const char *soname)
 			if (strcmp(*name, soname) == 0)
 				return &families[i];
 	return NULL;
+}
+
+const struct allocator_function *allocator_next(const struct allocator_family *family,
+						const struct allocator_function *previous)
+{
+	const struct allocator_group *const *group = family->groups;
+	if (previous) {
+		while (previous < (*group)->functions ||
+		       previous >= (*group)->functions + (*group)->count)
+			group++;
+		if (previous + 1 < (*group)->functions + (*group)->count)
+			return previous + 1;
+		group++;
+	}
+	return *group ? (*group)->functions : NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The catalogue of allocator functions: what each takes, gives and releases. Pure data; a new
- * allocator is a new row of families.
+ * allocator is a new family, made of groups of functions.
  *
  * Does not: find the functions in a target (session) or probe them (probe). Any thread.
  */
@@ -25,6 +25,8 @@ enum allocator_role {
 enum allocator_result {
 	ALLOCATOR_RETURNS_ADDRESS, /* 0: refused */
 	ALLOCATOR_STORES_ADDRESS,  /* returns 0 and stores through result_argument, else refused */
+	ALLOCATOR_RETURNS_SIZE,	   /* a resize in place: how large the block is now; less than asked
+				      for: refused */
 };
 
 /* Arguments are counted from 1; 0 means there is none. */
@@ -45,26 +47,40 @@ struct allocator_function {
 	bool leaf;
 	/* The same, where the module has the family's leaf_marker. */
 	bool leaf_if_marked;
+	/* May be left by an exception. */
+	bool throws;
+};
+
+/* Functions that come together. */
+struct allocator_group {
+	const struct allocator_function *functions;
+	size_t count;
 };
 
 struct allocator_family {
 	const char *name;
 	/* File names (DT_SONAME) of the libraries that hold it, NULL-terminated. */
 	const char *const *sonames;
-	/* A symbol that tells that an executable holds it by static linking, NULL: not looked for.
-	 */
-	const char *static_marker;
+	/* Functions that tell, each by itself, that a module holds it; NULL-terminated. */
+	const char *const *markers;
 	/* A symbol of the versions whose functions are leaf_if_marked, NULL: there is none. */
 	const char *leaf_marker;
+	/* Its functions may lead on to another family's. */
+	bool wraps;
 	/* Where its C library keeps a thread's id, from the thread pointer; 0: not known. */
 	unsigned tid_offset;
-	const struct allocator_function *functions;
-	size_t function_count;
+	/* What is looked for in such a module, NULL-terminated. No name stands twice in them. */
+	const struct allocator_group *const *groups;
 };
 
+/* In the order in which modules are to be compared with their markers. */
 const struct allocator_family *allocator_families(size_t *count_ret);
 
 /* The family a library of that soname holds, NULL if none. */
 const struct allocator_family *allocator_family_of_soname(const char *soname);
+
+/* The function of a family that follows `previous` (NULL: the first); NULL after the last. */
+const struct allocator_function *allocator_next(const struct allocator_family *family,
+						const struct allocator_function *previous);
 
 #endif

@@ -85,6 +85,11 @@ bool image_address_of_offset(const struct image *image, uint64_t file_offset, im
  */
 struct error *image_symbol_find(struct image *image, const char *name, struct image_symbol *ret);
 
+/* The same where no other file than the image's own is to be opened for it: cheap for a file that
+ * was stripped, which is then known by .dynsym alone. */
+struct error *image_symbol_find_here(struct image *image, const char *name,
+				     struct image_symbol *ret);
+
 /* Calls visit for every defined symbol of every table until it returns false. */
 struct error *image_symbols_visit(struct image *image,
 				  bool (*visit)(void *context, const struct image_symbol *symbol),

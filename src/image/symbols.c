@@ -248,9 +248,10 @@ static bool find_name(const struct image_symbols *symbols, const char *name,
 	return true;
 }
 
-struct error *image_symbol_find(struct image *image, const char *name, struct image_symbol *ret)
+static struct error *find_up_to(struct image *image, const char *name, enum level last,
+				struct image_symbol *ret)
 {
-	for (enum level level = LEVEL_DYNAMIC; level <= LEVEL_ALL; level++) {
+	for (enum level level = LEVEL_DYNAMIC; level <= last; level++) {
 		struct error *err = load(image, level);
 		if (err)
 			return err;
@@ -258,6 +259,19 @@ struct error *image_symbol_find(struct image *image, const char *name, struct im
 			return NULL;
 	}
 	return error_new(ERROR_NOT_FOUND, "\"%s\": has no function \"%s\"", image->path, name);
+}
+
+struct error *image_symbol_find(struct image *image, const char *name, struct image_symbol *ret)
+{
+	return find_up_to(image, name, LEVEL_ALL, ret);
+}
+
+struct error *image_symbol_find_here(struct image *image, const char *name,
+				     struct image_symbol *ret)
+{
+	GElf_Shdr header;
+	bool is_whole = find_by_type(image->elf, SHT_SYMTAB, &header) != NULL;
+	return find_up_to(image, name, is_whole ? LEVEL_ALL : LEVEL_DYNAMIC, ret);
 }
 
 struct error *image_symbols_visit(struct image *image,

@@ -52,6 +52,7 @@ static struct error *enter(struct probe_set *set, const struct site *site,
 		ret->kind = PROBE_HIT_SIGMASK;
 		return NULL;
 	case PROBE_CONFINEMENT:
+	case PROBE_UNWINDER:
 	case PROBE_ALLOCATOR:
 		break;
 	}

@@ -158,14 +158,17 @@ void calls_exit(struct calls *calls, const struct user_regs_struct *registers, u
 	struct call call = calls->items[i - 1];
 	calls->items[i - 1].begun = false;
 	drop_one(calls, i - 1, ret);
-	bool stores = call.function->result == ALLOCATOR_STORES_ADDRESS;
-	if (stores && (uint32_t)registers->rax == 0) {
+	enum allocator_result result = call.function->result;
+	if (result == ALLOCATOR_STORES_ADDRESS && (uint32_t)registers->rax == 0) {
 		ret->result_slot = call.result_slot;
 		add_event(ret, EVENT_CREATE, (target_addr){0}, (target_addr){0}, call.size_bytes);
 		ret->needs_site = true;
 		return;
 	}
-	finish(&call, (target_addr){stores ? 0 : registers->rax}, ret);
+	target_addr address = {result == ALLOCATOR_RETURNS_ADDRESS ? registers->rax : 0};
+	if (result == ALLOCATOR_RETURNS_SIZE && registers->rax >= call.size_bytes)
+		address = call.old_address;
+	finish(&call, address, ret);
 }
 
 void calls_exit_sized(struct calls *calls, const struct allocator_function *function,

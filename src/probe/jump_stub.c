@@ -27,10 +27,11 @@ static void write_code(struct agent_stub *stub, target_addr code, target_addr ad
 		target_addr_add(code, header_field(offsetof(struct agent_header, leave)));
 	target_addr window = target_addr_add(address, offsetof(struct agent_stub, window));
 	uint8_t *bytes = (uint8_t *)stub;
-	/* push %r11; lea stub(%rip),%r11; jmp enter */
+	target_addr find = target_addr_add(code, header_field(offsetof(struct agent_header, find)));
+	/* push %r11; lea stub(%rip),%r11; jmp enter (or find) */
 	memcpy(stub->enter_code, "\x41\x53\x4c\x8d\x1d....\xe9", 10);
 	put_relative(bytes, 5, address, address);
-	put_relative(bytes, 10, address, enter);
+	put_relative(bytes, 10, address, stub->role == AGENT_UNWINDER ? find : enter);
 	/* pop %r11; jmp window */
 	memcpy(stub->plain_code, "\x41\x5b\xe9", 3);
 	put_relative(bytes, offsetof(struct agent_stub, plain_code) + 3, address, window);
@@ -51,11 +52,20 @@ static void describe(struct agent_stub *stub, const struct probe_request *reques
 		[ALLOCATOR_RELEASE] = AGENT_RELEASE,
 		[ALLOCATOR_HIDE] = AGENT_HIDE,
 	};
+	static const uint8_t results[] = {
+		[ALLOCATOR_RETURNS_ADDRESS] = AGENT_RETURNS_ADDRESS,
+		[ALLOCATOR_STORES_ADDRESS] = AGENT_STORES_ADDRESS,
+		[ALLOCATOR_RETURNS_SIZE] = AGENT_RETURNS_SIZE,
+	};
 	const struct allocator_function *function = request->function;
 	stub->module_start = request->text_start.v;
 	stub->module_end = request->text_end.v;
 	if (request->purpose == PROBE_LINKER) {
 		stub->role = AGENT_LINKER;
+		return;
+	}
+	if (request->purpose == PROBE_UNWINDER) {
+		stub->role = AGENT_UNWINDER;
 		return;
 	}
 	if (request->purpose == PROBE_CONFINEMENT) {
@@ -65,7 +75,7 @@ static void describe(struct agent_stub *stub, const struct probe_request *reques
 		return;
 	}
 	stub->role = roles[function->role];
-	stub->stores_address = function->result == ALLOCATOR_STORES_ADDRESS;
+	stub->result = results[function->result];
 	stub->size_argument = function->size_argument;
 	stub->count_argument = function->count_argument;
 	stub->size_constant = function->size_constant;

@@ -25,6 +25,7 @@ enum probe_purpose {
 	PROBE_LINKER,	   /* the dynamic linker's notification: modules came or went */
 	PROBE_SIGACTION,   /* sigaction(signal, action, old): see target/sigtrap.h */
 	PROBE_SIGMASK,	   /* pthread_sigmask(how, set, old) */
+	PROBE_UNWINDER,	   /* _Unwind_Find_FDE(pc, bases): by jumps alone */
 	PROBE_CONFINEMENT, /* prctl(option, ...), syscall(number, option, ...): by jumps alone */
 };
 

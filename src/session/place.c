@@ -43,23 +43,39 @@ static struct error *list_probe(struct session_space *space,
 	return NULL;
 }
 
+/*
+ * A library's own functions may have common names; a program's are looked for wherever its symbols
+ * are, since it may be linked statically.
+ */
+static bool has_marker(struct image *image, const char *name)
+{
+	struct image_symbol symbol;
+	bool is_library = image_soname(image) != NULL;
+	_cleanup_error_ struct error *err = is_library
+						    ? image_symbol_find_here(image, name, &symbol)
+						    : image_symbol_find(image, name, &symbol);
+	return !err && (symbol.exported || !is_library);
+}
+
+/* The dynamic linker has a malloc of its own (until glibc 2.35 by that name), for itself. */
+static bool is_linker(const char *soname)
+{
+	return soname && strncmp(soname, "ld-linux", strlen("ld-linux")) == 0;
+}
+
 /* The family whose functions an image holds, NULL if none. */
 const struct allocator_family *place_family_of(struct image *image)
 {
 	const char *soname = image_soname(image);
-	if (soname)
-		return allocator_family_of_soname(soname);
+	const struct allocator_family *known = allocator_family_of_soname(soname);
+	if (known || is_linker(soname))
+		return known;
 	size_t count;
 	const struct allocator_family *families = allocator_families(&count);
-	for (size_t i = 0; i < count; i++) {
-		struct image_symbol symbol;
-		if (!families[i].static_marker)
-			continue;
-		struct error *err = image_symbol_find(image, families[i].static_marker, &symbol);
-		if (!err)
-			return &families[i];
-		error_free(err);
-	}
+	for (size_t i = 0; i < count; i++)
+		for (const char *const *marker = families[i].markers; *marker; marker++)
+			if (has_marker(image, *marker))
+				return &families[i];
 	return NULL;
 }
 
@@ -89,6 +105,23 @@ static struct error *find_function(const struct module *module,
 	*entry_ret = (target_addr){function->address.v + module->bias};
 	*found_ret = entry_ret->v >= module->start.v && entry_ret->v < module->end.v;
 	return NULL;
+}
+
+/* A jump or breakpoint of somebody else's must not be mistaken for the function's own. */
+static struct error *check_unpatched(struct session_space *space, const struct module *module,
+				     target_addr entry)
+{
+	enum { LANDING_PAD_BYTES = 4 }; /* endbr64 */
+	uint8_t there[LANDING_PAD_BYTES + CODE_JUMP_BYTES], file[sizeof there];
+	const struct code_reader *reader = probe_set_reader(space->probes);
+	struct error *err =
+		image_read(module->image, (image_addr){entry.v - module->bias}, file, sizeof file);
+	bool differs = !err && reader->read(reader->context, entry, there, sizeof there) &&
+		       memcmp(there, file, sizeof file) != 0;
+	error_free(err); /* a function that ends with its file's bytes is refused for its size */
+	return differs ? error_new(ERROR_UNSUPPORTED,
+				   "another's breakpoint or jump stands there already")
+		       : NULL;
 }
 
 static struct probe_request request_of(const struct module *module, enum probe_purpose purpose,
@@ -177,10 +210,11 @@ static struct error *break_function(struct session_space *space, const struct mo
 static struct error *announce_family(struct session_space *space, const struct module *module,
 				     const struct allocator_family *family)
 {
-	for (size_t i = 0; i < family->function_count; i++) {
+	const struct allocator_function *function = NULL;
+	while ((function = allocator_next(family, function))) {
 		target_addr entry;
 		bool found;
-		struct error *err = find_function(module, &family->functions[i], &entry, &found);
+		struct error *err = find_function(module, function, &entry, &found);
 		if (!err && found)
 			err = probe_set_announce(space->probes, entry);
 		if (err && error_kind_of(err) == ERROR_NO_MEMORY)
@@ -196,10 +230,12 @@ static struct error *break_family(struct session_space *space, const struct modu
 	struct error *err = watch_signals(space);
 	if (!err)
 		err = announce_family(space, module, family);
-	for (size_t o = 0; !err && o < sizeof order / sizeof order[0]; o++)
-		for (size_t i = 0; !err && i < family->function_count; i++)
-			if (family->functions[i].role == order[o])
-				err = break_function(space, module, &family->functions[i], reason);
+	for (size_t o = 0; !err && o < sizeof order / sizeof order[0]; o++) {
+		const struct allocator_function *function = NULL;
+		while (!err && (function = allocator_next(family, function)))
+			if (function->role == order[o])
+				err = break_function(space, module, function, reason);
+	}
 	return err;
 }
 
@@ -234,6 +270,10 @@ static struct error *plan_function(struct session_space *space, const struct mod
 		return NULL;
 	struct probe_request request = request_of(module, PROBE_ALLOCATOR, function, entry);
 	request.leaf = function->leaf || (function->leaf_if_marked && marked);
+	if (!err && function->throws && space->unwinder_refusal)
+		err = error_new(ERROR_UNSUPPORTED, "%s", space->unwinder_refusal);
+	if (!err)
+		err = check_unpatched(space, module, entry);
 	if (!err)
 		err = jumps_plan(space->jumps, &request);
 	if (!err || error_kind_of(err) == ERROR_NO_MEMORY)
@@ -272,16 +312,88 @@ static struct error *plan_confinement(struct session_space *space, const struct 
 	return NULL;
 }
 
+static bool family_throws(const struct allocator_family *family)
+{
+	const struct allocator_function *function = NULL;
+	while ((function = allocator_next(family, function)) && !function->throws)
+		;
+	return function;
+}
+
+/* Whether one of the families that are loaded may be left by exceptions. */
+static bool is_left_by_exceptions(const struct session_space *space)
+{
+	for (size_t i = 0; i < space->modules.count; i++) {
+		const struct allocator_family *family =
+			place_family_of(space->modules.items[i].image);
+		if (family && family_throws(family))
+			return true;
+	}
+	return false;
+}
+
+static struct error *plan_unwinder(struct session_space *space, const struct module *module)
+{
+	target_addr entry;
+	bool found;
+	struct error *err = find_entry(module, "_Unwind_Find_FDE", &entry, &found);
+	if (!err && (!found || jumps_has(space->jumps, entry)))
+		return NULL;
+	struct probe_request request = request_of(module, PROBE_UNWINDER, NULL, entry);
+	if (!err)
+		err = check_unpatched(space, module, entry);
+	if (!err)
+		err = jumps_plan(space->jumps, &request);
+	return err ? err : note_plan(space, module, NULL);
+}
+
+/* LLVM's library gives no way to tell it of code. */
+static bool is_foreign_unwinder(const struct module *module)
+{
+	struct image_symbol symbol;
+	_cleanup_error_ struct error *err =
+		image_symbol_find_here(module->image, "__unw_init_local", &symbol);
+	return !err;
+}
+
+struct error *place_unwinders(struct session_space *space)
+{
+	if (space->engine == SESSION_ENGINE_BREAKPOINT || !is_left_by_exceptions(space))
+		return NULL;
+	for (size_t i = 0; i < space->modules.count; i++) {
+		const struct module *module = &space->modules.items[i];
+		struct image_symbol symbol;
+		if (is_foreign_unwinder(module))
+			space->unwinder_refusal =
+				"exceptions are unwound by a library that is not libgcc";
+		struct error *err =
+			image_symbol_find_here(module->image, "_Unwind_Find_FDE", &symbol);
+		if (!err)
+			err = plan_unwinder(space, module);
+		if (err && error_kind_of(err) == ERROR_NO_MEMORY)
+			return err;
+		if (err && error_kind_of(err) != ERROR_NOT_FOUND) {
+			space->unwinder_refusal = "exceptions could not leave it past a jump";
+			log_write(space->log, LOG_INFO, "process %d: no jump in the unwinder: %s",
+				  space->target->pid, error_message(err));
+		}
+		error_free(err);
+	}
+	return NULL;
+}
+
 /* One function that cannot be jumped from would count apart from those that call it. */
 static struct error *plan_family(struct session_space *space, const struct module *module,
 				 const struct allocator_family *family)
 {
 	struct error *err = NULL;
 	bool marked = has_symbol(module, family->leaf_marker);
-	for (size_t o = 0; !err && o < sizeof order / sizeof order[0]; o++)
-		for (size_t i = 0; !err && i < family->function_count; i++)
-			if (family->functions[i].role == order[o])
-				err = plan_function(space, module, &family->functions[i], marked);
+	for (size_t o = 0; !err && o < sizeof order / sizeof order[0]; o++) {
+		const struct allocator_function *function = NULL;
+		while (!err && (function = allocator_next(family, function)))
+			if (function->role == order[o])
+				err = plan_function(space, module, function, marked);
+	}
 	if (!err)
 		err = plan_confinement(space, module);
 	if (!err)
@@ -306,7 +418,8 @@ static struct error *refuse_family(struct session_space *space, const struct mod
 {
 	bool late = is_too_late(space, family);
 	if (space->engine != SESSION_ENGINE_JUMP && !late) {
-		space->breakpoints_only |= pools_hold(&space->probe_list->pools, family);
+		if (pools_hold(&space->probe_list->pools, family))
+			space->breakpoints_because = "functions of --alloc have breakpoints";
 		return break_family(space, module, family, reason);
 	}
 	if (late)
@@ -315,13 +428,13 @@ static struct error *refuse_family(struct session_space *space, const struct mod
 			  "--engine breakpoint sees them",
 			  space->target->pid, image_path(module->image), reason);
 	struct error *err = NULL;
-	for (size_t i = 0; !err && i < family->function_count; i++) {
+	const struct allocator_function *function = NULL;
+	while (!err && (function = allocator_next(family, function))) {
 		target_addr entry;
 		bool found = false;
-		error_free(find_function(module, &family->functions[i], &entry, &found));
+		error_free(find_function(module, function, &entry, &found));
 		if (found)
-			err = list_probe(space, &family->functions[i], module->image_id, "none",
-					 reason);
+			err = list_probe(space, function, module->image_id, "none", reason);
 	}
 	return err;
 }
@@ -332,13 +445,23 @@ struct error *place_family(struct session_space *space, const struct module *mod
 	if (space->engine == SESSION_ENGINE_BREAKPOINT)
 		return break_family(space, module, family, NULL);
 	_cleanup_error_ struct error *err =
-		space->breakpoints_only
-			? error_new(ERROR_UNSUPPORTED, "functions of --alloc have breakpoints")
+		space->breakpoints_because
+			? error_new(ERROR_UNSUPPORTED, "%s", space->breakpoints_because)
 			: plan_family(space, module, family);
 	if (!err || error_kind_of(err) == ERROR_NO_MEMORY)
 		return take_ptr(err);
 	log_write(space->log, LOG_INFO, "process %d: %s: %s", space->target->pid,
 		  image_path(module->image), error_message(err));
+	/*
+	 * By breakpoints it would be seen apart from the jumps that it leads on to, and its blocks
+	 * counted twice.
+	 */
+	if (family->wraps && space->engine == SESSION_ENGINE_AUTO && !space->breakpoints_because) {
+		space->breakpoints_because = "an allocator that may lead on to it takes no jumps";
+		struct error *failure = place_plans_refused(space, space->breakpoints_because);
+		if (failure)
+			return failure;
+	}
 	return refuse_family(space, module, family, error_message(err));
 }
 
@@ -423,13 +546,13 @@ struct error *place_make_way(struct session_space *space)
 static struct error *list_family(struct session_space *space, const struct module *module,
 				 const struct allocator_family *family)
 {
-	for (size_t i = 0; i < family->function_count; i++) {
+	const struct allocator_function *function = NULL;
+	while ((function = allocator_next(family, function))) {
 		target_addr entry;
 		bool found = false;
-		error_free(find_function(module, &family->functions[i], &entry, &found));
-		struct error *err = found ? list_probe(space, &family->functions[i],
-						       module->image_id, "jump", NULL)
-					  : NULL;
+		error_free(find_function(module, function, &entry, &found));
+		struct error *err =
+			found ? list_probe(space, function, module->image_id, "jump", NULL) : NULL;
 		if (err)
 			return err;
 		space->allocator_functions += found;
@@ -469,10 +592,11 @@ struct error *place_plans_refused(struct session_space *space, const char *reaso
 bool place_is_done(const struct session_space *space, const struct module *module,
 		   const struct allocator_family *family)
 {
-	for (size_t i = 0; i < family->function_count; i++) {
+	const struct allocator_function *function = NULL;
+	while ((function = allocator_next(family, function))) {
 		target_addr entry;
 		bool found = false;
-		error_free(find_function(module, &family->functions[i], &entry, &found));
+		error_free(find_function(module, function, &entry, &found));
 		if (found && jumps_has(space->jumps, entry))
 			return true;
 	}

@@ -19,6 +19,12 @@ bool place_is_done(const struct session_space *space, const struct module *modul
 		   const struct allocator_family *family);
 
 /* Probes a family: by breakpoints at once, or plans jumps for it (space->plans). */
+/*
+ * Plans a jump in every unwinder of exceptions, if a family of functions that throw is among the
+ * modules: that of libgcc then knows the agent's frames. To be called before place_family.
+ */
+struct error *place_unwinders(struct session_space *space);
+
 struct error *place_family(struct session_space *space, const struct module *module,
 			   const struct allocator_family *family);
 

@@ -10,10 +10,17 @@
 /* What one agent has room for, with something left for the allocators themselves. */
 enum { FUNCTIONS_MAX = 200 };
 
+/* A family of one group. */
+struct pool_group {
+	struct allocator_family family;
+	struct allocator_group group;
+	const struct allocator_group *groups[2];
+};
+
 /* Invariant: family, if not NULL, holds functions[0 .. count), whose names and rules lie beside. */
 struct pool_family {
 	image_id image;
-	struct allocator_family *family;
+	struct pool_group *family;
 	struct allocator_function *functions;
 	const struct allocator_rule **rules;
 	size_t count, capacity, rule_capacity;
@@ -148,9 +155,16 @@ static struct error *make_family(struct pool_family *one)
 	one->family = calloc(1, sizeof *one->family);
 	if (!one->family)
 		return error_no_memory();
-	*one->family = (struct allocator_family){
-		.name = "rules", .functions = one->functions, .function_count = one->count};
+	struct pool_group *family = one->family;
+	family->group = (struct allocator_group){one->functions, one->count};
+	family->groups[0] = &family->group;
+	family->family = (struct allocator_family){.name = "rules", .groups = family->groups};
 	return NULL;
+}
+
+static const struct allocator_family *family_of(const struct pool_family *one)
+{
+	return one->family ? &one->family->family : NULL;
 }
 
 struct error *pools_family(struct pools *pools, const struct module *module, bool is_program,
@@ -161,7 +175,7 @@ struct error *pools_family(struct pools *pools, const struct module *module, boo
 		return NULL;
 	for (size_t i = 0; i < pools->count; i++)
 		if (pools->items[i].image.v == module->image_id.v) {
-			*ret = pools->items[i].family;
+			*ret = family_of(&pools->items[i]);
 			return NULL;
 		}
 	if (!array_reserve(&pools->items, &pools->capacity, pools->count + 1, sizeof *pools->items))
@@ -175,7 +189,7 @@ struct error *pools_family(struct pools *pools, const struct module *module, boo
 		err = make_family(&found);
 	if (err)
 		return err;
-	*ret = found.family;
+	*ret = family_of(&found);
 	pools->items[pools->count++] = found;
 	found = (struct pool_family){0};
 	return NULL;
@@ -184,7 +198,7 @@ struct error *pools_family(struct pools *pools, const struct module *module, boo
 bool pools_hold(const struct pools *pools, const struct allocator_family *family)
 {
 	for (size_t i = 0; family && i < pools->count; i++)
-		if (pools->items[i].family == family)
+		if (family_of(&pools->items[i]) == family)
 			return true;
 	return false;
 }

@@ -364,10 +364,12 @@ static void warn_if_blind(const struct session *session, const char *program)
 			  session->probes.items[0].reason);
 		return;
 	}
-	log_write(session->options->log, LOG_WARNING,
-		  "no allocator found in '%s': neither a loaded libc.so.6 nor a static one with "
-		  "symbols: name its functions by --alloc",
-		  program);
+	log_write(
+		session->options->log, LOG_WARNING,
+		"no allocator found in '%s': none of its modules has a function malloc, or one of "
+		"the others in tracealloc(1) (a static program needs its symbols): name its "
+		"functions by --alloc",
+		program);
 }
 
 struct error *session_sanitized(pid_t pid, const char *name)

@@ -107,7 +107,8 @@ struct error *space_copy(const struct session_space *parent, struct target_space
 	if (err)
 		return err;
 	space->allocator_functions = parent->allocator_functions;
-	space->breakpoints_only = parent->breakpoints_only;
+	space->breakpoints_because = parent->breakpoints_because;
+	space->unwinder_refusal = parent->unwinder_refusal;
 	*ret = take_ptr(space);
 	return NULL;
 }
@@ -234,6 +235,8 @@ static struct error *probe_modules(struct session_space *space)
 	struct error *err = NULL;
 	for (size_t i = 0; !err && i < space->modules.count; i++)
 		err = add_slack(space, &space->modules.items[i]);
+	if (!err)
+		err = place_unwinders(space);
 	for (size_t i = 0; !err && i < space->modules.count; i++) {
 		const struct module *module = &space->modules.items[i];
 		const struct allocator_family *family = place_family_of(module->image);
@@ -350,7 +353,8 @@ struct error *space_check(struct session_space *space)
 	}
 	return error_new(
 		ERROR_NOT_FOUND,
-		"no allocator found in process %d: neither a loaded libc.so.6 nor a static one "
-		"with symbols: name its functions by --alloc",
+		"no allocator found in process %d: none of its modules has a function malloc, or "
+		"one of the others in tracealloc(1) (a static program needs its symbols): name its "
+		"functions by --alloc",
 		space->target->pid);
 }

@@ -43,7 +43,8 @@ struct space_probes {
 	struct space_remote remote;
 };
 
-/* A family (NULL: the linker's notification) whose jumps are planned and not written. */
+/* A family (NULL: the linker's notification, or an unwinder) whose jumps are planned and not
+ * written. */
 struct space_plan {
 	struct module module;
 	const struct allocator_family *family;
@@ -61,8 +62,12 @@ struct session_space {
 	struct space_probes *probe_list; /* the session's */
 	const struct log *log;
 	size_t allocator_functions; /* probed in this space */
-	bool breakpoints_only;	    /* functions of rules have breakpoints: so has what they call */
 	bool from_before;	    /* it had blocks before tracing began */
+	/* Why all that is found from now on gets breakpoints (it is called by what has some), NULL:
+	 * it need not. */
+	const char *breakpoints_because;
+	/* Why an exception could not leave a function that is called through, NULL: it can. */
+	const char *unwinder_refusal;
 	bool examined; /* nothing is to be written: what would be done is only listed */
 };
 

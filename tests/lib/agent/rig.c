@@ -126,7 +126,7 @@ void *rig_stub(struct rig *rig, const struct rig_function *function)
 	memset(&stub, 0xcc, sizeof stub);
 	stub.role = (uint8_t)function->role;
 	stub.leaf = function->leaf;
-	stub.stores_address = function->stores_address;
+	stub.result = (uint8_t)function->result;
 	stub.size_argument = function->size_argument;
 	stub.count_argument = function->count_argument;
 	stub.size_constant = function->size_constant;

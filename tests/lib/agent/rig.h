@@ -31,7 +31,7 @@ struct rig {
 struct rig_function {
 	enum agent_role role;
 	bool leaf;
-	bool stores_address;
+	enum agent_result result;
 	uint8_t size_argument, count_argument, pointer_argument, result_argument;
 	void *function;
 	void *module_start, *module_end;

@@ -110,8 +110,8 @@ static void set_up(struct calls *calls)
 		STUB(AGENT_CREATE, .size_constant = 8, .size_argument = 1, .function = fake_create);
 	calls->hide = STUB(AGENT_HIDE, .function = create_by_inner);
 	calls->hide_tail = STUB(AGENT_HIDE, .function = create_by_tail_call);
-	calls->store = STUB(AGENT_CREATE, .leaf = true, .stores_address = true, .size_argument = 3,
-			    .result_argument = 1, .function = fake_store);
+	calls->store = STUB(AGENT_CREATE, .leaf = true, .result = AGENT_STORES_ADDRESS,
+			    .size_argument = 3, .result_argument = 1, .function = fake_store);
 	calls->release =
 		STUB(AGENT_RELEASE, .leaf = true, .pointer_argument = 1, .function = fake_release);
 	calls->release_nested =

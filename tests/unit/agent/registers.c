@@ -118,7 +118,7 @@ REGISTER_TEST(a_leaf_creation_keeps_registers, NULL, .role = AGENT_CREATE, .leaf
 	      .size_argument = 1, .count_argument = 2)
 REGISTER_TEST(a_creation_keeps_registers, NULL, .role = AGENT_CREATE, .size_argument = 1)
 REGISTER_TEST(a_storing_creation_keeps_registers, point_to_result, .role = AGENT_CREATE,
-	      .stores_address = true, .result_argument = 1, .size_argument = 3)
+	      .result = AGENT_STORES_ADDRESS, .result_argument = 1, .size_argument = 3)
 REGISTER_TEST(a_leaf_release_keeps_registers, NULL, .role = AGENT_RELEASE, .leaf = true,
 	      .pointer_argument = 1)
 REGISTER_TEST(a_release_keeps_registers, NULL, .role = AGENT_RELEASE, .pointer_argument = 1)

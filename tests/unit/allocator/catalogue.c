@@ -21,8 +21,9 @@ static void each_row(void (*check)(const struct allocator_family *family,
 	const struct allocator_family *families = allocator_families(&count);
 	ck_assert_uint_gt(count, 0);
 	for (size_t i = 0; i < count; i++)
-		for (size_t j = 0; j < families[i].function_count; j++)
-			check(&families[i], &families[i].functions[j]);
+		for (const struct allocator_function *function = NULL;
+		     (function = allocator_next(&families[i], function));)
+			check(&families[i], function);
 }
 
 static const struct allocator_family *find_family(const char *name)
@@ -38,10 +39,10 @@ static const struct allocator_family *find_family(const char *name)
 static const struct allocator_function *find_function(const struct allocator_family *family,
 						      const char *name)
 {
-	for (size_t i = 0; i < family->function_count; i++)
-		if (strcmp(family->functions[i].name, name) == 0)
-			return &family->functions[i];
-	return NULL;
+	const struct allocator_function *function = NULL;
+	while ((function = allocator_next(family, function)) && strcmp(function->name, name) != 0)
+		;
+	return function;
 }
 
 static void check_arguments(const struct allocator_family *family,
@@ -119,9 +120,9 @@ START_TEST(families_have_names_and_libraries_of_their_own)
 	for (size_t i = 0; i < count; i++) {
 		ck_assert(families[i].name && families[i].name[0]);
 		ck_assert_ptr_eq(find_family(families[i].name), &families[i]);
-		ck_assert_uint_gt(families[i].function_count, 0);
+		ck_assert_ptr_nonnull(allocator_next(&families[i], NULL));
 		/* Found by one or the other, or never. */
-		ck_assert(families[i].sonames[0] || families[i].static_marker);
+		ck_assert(families[i].sonames[0] || families[i].markers[0]);
 		for (const char *const *soname = families[i].sonames; *soname; soname++)
 			ck_assert_ptr_eq(allocator_family_of_soname(*soname), &families[i]);
 	}
@@ -134,8 +135,9 @@ START_TEST(every_family_creates_and_releases)
 	const struct allocator_family *families = allocator_families(&count);
 	for (size_t i = 0; i < count; i++) {
 		bool has[3] = {false};
-		for (size_t j = 0; j < families[i].function_count; j++)
-			has[families[i].functions[j].role] = true;
+		for (const struct allocator_function *function = NULL;
+		     (function = allocator_next(&families[i], function));)
+			has[function->role] = true;
 		ck_assert(has[ALLOCATOR_CREATE] && has[ALLOCATOR_RELEASE]);
 	}
 }
@@ -202,6 +204,27 @@ static const struct prototype prototypes[] = {
 	{"jemalloc", {"dallocx", RELEASES, .pointer_argument = 1}},
 	/* void sdallocx(void *ptr, size_t size, int flags) */
 	{"jemalloc", {"sdallocx", RELEASES, .pointer_argument = 1}},
+	/* size_t xallocx(void *ptr, size_t size, size_t extra, int flags) */
+	{"jemalloc",
+	 {"xallocx", RESIZES, ALLOCATOR_RETURNS_SIZE, .pointer_argument = 1, .size_argument = 2}},
+	{"jemalloc", {"je_malloc", CREATES, .size_argument = 1}},
+	{"jemalloc", {"_rjem_sdallocx", RELEASES, .pointer_argument = 1}},
+	/* operator new[](std::size_t, std::align_val_t, const std::nothrow_t&) */
+	{"jemalloc", {"_ZnamSt11align_val_tRKSt9nothrow_t", CREATES, .size_argument = 1}},
+	/* operator delete(void *, std::size_t, std::align_val_t) */
+	{"tcmalloc", {"_ZdlPvmSt11align_val_t", RELEASES, .pointer_argument = 1}},
+	/* void *tc_calloc(size_t nmemb, size_t size) */
+	{"tcmalloc", {"tc_calloc", CREATES, .count_argument = 1, .size_argument = 2}},
+	/* void tc_free_sized(void *ptr, size_t size) */
+	{"tcmalloc", {"tc_free_sized", RELEASES, .pointer_argument = 1}},
+	/* void *mi_heap_recalloc(mi_heap_t *heap, void *p, size_t newcount, size_t size) */
+	{"mimalloc",
+	 {"mi_heap_recalloc", RESIZES, .pointer_argument = 2, .count_argument = 3,
+	  .size_argument = 4}},
+	/* void *mi_calloc_aligned(size_t count, size_t size, size_t alignment) */
+	{"mimalloc", {"mi_calloc_aligned", CREATES, .count_argument = 1, .size_argument = 2}},
+	/* void free_aligned_sized(void *ptr, size_t alignment, size_t size) */
+	{"musl", {"free_aligned_sized", RELEASES, .pointer_argument = 1}},
 };
 
 START_TEST(the_rows_are_what_the_manuals_say)
@@ -225,8 +248,9 @@ END_TEST
 static void check_in_libc(const struct allocator_family *family,
 			  const struct allocator_function *function)
 {
-	/* Gone since glibc 2.26, kept for programs that bring an older one. */
-	if (strcmp(family->name, "glibc") != 0 || strcmp(function->name, "cfree") == 0)
+	/* Gone since glibc 2.26, kept for programs that bring an older one; and those of C23. */
+	if (strcmp(family->name, "glibc") != 0 || strcmp(function->name, "cfree") == 0 ||
+	    strncmp(function->name, "free_", 5) == 0)
 		return;
 	void *libc = dlopen("libc.so.6", RTLD_NOW);
 	ck_assert_ptr_nonnull(libc);

@@ -79,6 +79,22 @@ START_TEST(a_release_that_calls_others_hides_them)
 }
 END_TEST
 
+/* size_t xallocx(void *ptr, size_t size, size_t extra, int flags) */
+START_TEST(a_resize_in_place_gives_the_size_asked_for_or_is_refused)
+{
+	static const struct allocator_function xallocx_row = {
+		"xallocx", ALLOCATOR_RESIZE, ALLOCATOR_RETURNS_SIZE, .pointer_argument = 1,
+		.size_argument = 2};
+	struct calls calls = {.count = 0};
+	check_only(enter(&calls, &xallocx_row, MAIN, ARGUMENTS(BLOCK, 100)), EVENT_RESIZE_BEGIN, 0,
+		   BLOCK, 0);
+	check_only(leave(&calls, MAIN, 112), EVENT_RESIZE_END, BLOCK, BLOCK, 100);
+	check_only(enter(&calls, &xallocx_row, MAIN, ARGUMENTS(BLOCK, 200)), EVENT_RESIZE_BEGIN, 0,
+		   BLOCK, 0);
+	check_only(leave(&calls, MAIN, 112), EVENT_RESIZE_END, 0, BLOCK, 200);
+}
+END_TEST
+
 START_TEST(a_realloc_of_nothing_creates)
 {
 	struct calls calls = {.count = 0};
@@ -545,6 +561,7 @@ static TCase *single_calls(void)
 	tcase_add_test(tests, a_size_that_overflows_is_the_largest_there_is);
 	tcase_add_test(tests, a_free_counts_when_it_is_entered);
 	tcase_add_test(tests, a_release_that_calls_others_hides_them);
+	tcase_add_test(tests, a_resize_in_place_gives_the_size_asked_for_or_is_refused);
 	tcase_add_test(tests, a_realloc_of_nothing_creates);
 	tcase_add_test(tests, a_realloc_begins_and_ends_wherever_its_block_goes);
 	tcase_add_test(tests, a_realloc_to_nothing_is_what_its_result_says);
