@@ -9,10 +9,12 @@
  *   code     AGENT_CODE_BYTES, private, r-x, within 2 GiB of the probed module: the agent's flat
  *            image at its start, then one agent_stub a probed function. Filled by the tracer
  *            through /proc/PID/mem, never writable for the target.
- *   private  struct agent_private, rw-, right behind the code, MADV_WIPEONFORK: a child of fork
- *            reads zeroes, so that its agent is off until the tracer arms it.
- *   shared   struct agent_shared, rw-, anywhere: a sealed memfd that the tracer maps, too. A
- *            child of fork shares it with its parent; every thread has an area of its own in it.
+ *   outposts private, r-x: up to AGENT_OUTPOSTS more pieces for the stubs of modules that are out
+ * of reach from the code: struct agent_outpost, then stubs. A program and its libraries may lie
+ * terabytes apart. private  struct agent_private, rw-, right behind the code, MADV_WIPEONFORK: a
+ * child of fork reads zeroes, so that its agent is off until the tracer arms it. shared   struct
+ * agent_shared, rw-, anywhere: a sealed memfd that the tracer maps, too. A child of fork shares it
+ * with its parent; every thread has an area of its own in it.
  *
  * All of it lies in the target's hands: the tracer believes nothing it reads there without a check.
  *
@@ -37,9 +39,12 @@ enum {
 	AGENT_ABI_VERSION = 3,
 	AGENT_CODE_BYTES = 96 << 10,
 	AGENT_IMAGE_MAX_BYTES = 32 << 10, /* stubs begin here */
-	AGENT_STUBS_MAX = 256,
-	AGENT_SLOTS = 4096, /* a power of two */
-	AGENT_AREAS = 512,  /* threads at a time */
+	AGENT_STUBS_MAX = 256,		  /* in the code, and in an outpost */
+	AGENT_OUTPOSTS = 3,
+	AGENT_OUTPOST_BYTES = 64 << 10,
+	AGENT_OUTPOST_HEAD_BYTES = 64, /* stubs begin here */
+	AGENT_SLOTS = 4096,	       /* a power of two */
+	AGENT_AREAS = 512,	       /* threads at a time */
 	AGENT_MODULES = 1024,
 	AGENT_MODULE_LISTS = 2,
 	AGENT_TABLE_BYTES = 256 << 20, /* room for unwind rows and module lists */
@@ -59,9 +64,21 @@ struct agent_header {
 	uint32_t image_bytes;
 	uint32_t enter; /* where stubs jump to: see agent_stub */
 	uint32_t leave;
-	uint32_t find;	     /* where those of AGENT_UNWINDER do */
-	uint32_t stub_count; /* written by the tracer: stubs [0, stub_count) are valid */
+	uint32_t find; /* where those of AGENT_UNWINDER do */
+	/* Written by the tracer: stubs [0, stub_count) are valid. An outpost at 0 is none. */
+	uint32_t stub_count;
+	uint64_t outposts[AGENT_OUTPOSTS];
+	uint32_t outpost_stub_counts[AGENT_OUTPOSTS];
+	uint32_t pad;
 };
+
+/* At the start of an outpost: addresses in the image. Its stubs jump through them. */
+struct agent_outpost {
+	uint64_t enter;
+	uint64_t leave;
+	uint64_t find;
+};
+_Static_assert(sizeof(struct agent_outpost) <= AGENT_OUTPOST_HEAD_BYTES, "stubs come behind it");
 
 enum agent_role {
 	AGENT_CREATE = 0,
@@ -92,6 +109,8 @@ enum agent_result {
  * What the jump at a probed function leads to, written whole by the tracer before the jump is.
  * Constant from then on. The jump goes to `enter_code`, entered with every register and the stack
  * as at the function's entry.
+ *
+ * (In an outpost both jumps to the image go through a pointer.)
  *
  *   enter_code  push %r11; lea <this stub>(%rip),%r11; jmp <image + enter>, or find
  *   plain_code  pop %r11; jmp <window>         to go on as if there were no probe
@@ -144,6 +163,9 @@ struct agent_stub {
 };
 _Static_assert(sizeof(struct agent_stub) == 40 + 8 + 8 + 16 + 8 + 16 + AGENT_WINDOW_MAX_BYTES,
 	       "stubs have no holes");
+_Static_assert(AGENT_OUTPOST_HEAD_BYTES + AGENT_STUBS_MAX * sizeof(struct agent_stub) <=
+		       AGENT_OUTPOST_BYTES,
+	       "an outpost holds as many");
 _Static_assert(AGENT_IMAGE_MAX_BYTES + AGENT_STUBS_MAX * sizeof(struct agent_stub) <=
 		       AGENT_CODE_BYTES,
 	       "the code holds image and stubs");

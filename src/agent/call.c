@@ -174,11 +174,35 @@ void agent_leave(const struct agent_saved *saved, uint64_t bp)
 		       size_of(stub, arguments));
 }
 
-void agent_unwound(uint64_t stub)
+/* The stub in [start, start + AGENT_STUBS_MAX stubs) whose call, by pc, has not returned; 0: none.
+ */
+static uint64_t stub_of_call(uint64_t start, uint64_t pc)
 {
-	if (agent_private.state == AGENT_OFF)
-		return;
-	struct agent_thread *thread = thread_find();
+	uint64_t offset = pc - start;
+	/* pc is in the call, not behind it: a return address less 1. */
+	if (offset >= AGENT_STUBS_MAX * sizeof(struct agent_stub) ||
+	    offset % sizeof(struct agent_stub) != CALL_RETURN - 1)
+		return 0;
+	return pc - (CALL_RETURN - 1);
+}
+
+static uint64_t find_stub(uint64_t pc)
+{
+	uint64_t image = (uint64_t)agent_header_bytes;
+	const struct agent_header *header = (const struct agent_header *)image;
+	uint64_t stub = stub_of_call(image + AGENT_IMAGE_MAX_BYTES, pc);
+	for (size_t i = 0; !stub && i < AGENT_OUTPOSTS; i++)
+		if (header->outposts[i])
+			stub = stub_of_call(header->outposts[i] + AGENT_OUTPOST_HEAD_BYTES, pc);
+	return stub;
+}
+
+uint64_t agent_unwound(uint64_t pc)
+{
+	uint64_t stub = find_stub(pc);
+	struct agent_thread *thread =
+		stub && agent_private.state != AGENT_OFF ? thread_find() : NULL;
 	if (thread)
 		outer_unwound(thread, stub);
+	return stub;
 }

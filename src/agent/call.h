@@ -45,10 +45,13 @@ extern const uint8_t agent_leave_return[] __attribute__((visibility("hidden")));
 bool agent_enter(struct agent_saved *saved, uint64_t bp);
 
 /*
- * The unwinder of exceptions comes by the frame of a call of stub's that is under way, most likely
- * because it is being left.
+ * The unwinder of exceptions looks at pc. Where that is the frame of a call of ours that is under
+ * way, most likely because it is being left, gives its stub; else 0.
  */
-void agent_unwound(uint64_t stub);
+uint64_t agent_unwound(uint64_t pc);
+
+/* Where the image begins. */
+void agent_header_bytes(void) __attribute__((visibility("hidden")));
 
 /* A function that was called by call_code has returned; saved->rax is its result. */
 void agent_leave(const struct agent_saved *saved, uint64_t bp);

@@ -26,8 +26,10 @@ __attribute__((naked, used, section(".agent.header"))) void agent_header_bytes(v
 		".long agent_leave_code - agent_header_bytes\n"
 		".long agent_find_code - agent_header_bytes\n"
 		".long 0\n"
+		".zero %c[rest]\n"
 		:
-		: [code_bytes] "i"(AGENT_CODE_BYTES), [magic_low] "i"(AGENT_MAGIC & UINT32_MAX),
+		: [rest] "i"(sizeof(struct agent_header) - offsetof(struct agent_header, outposts)),
+		  [code_bytes] "i"(AGENT_CODE_BYTES), [magic_low] "i"(AGENT_MAGIC & UINT32_MAX),
 		  [magic_high] "i"(AGENT_MAGIC >> 32), [version] "i"(AGENT_ABI_VERSION));
 }
 
@@ -172,36 +174,29 @@ __attribute__((naked, used)) void agent_unwind_entry(void)
 
 /*
  * From a stub: libgcc asks which unwind information belongs to the pc in rdi, and where it begins
- * (the third word at rsi). The other arguments' registers are nobody's here.
+ * (the third word at rsi).
  */
 __attribute__((naked, used)) void agent_find_code(void)
 {
-	__asm__ volatile(
-		"lea agent_header_bytes+%c[stubs](%%rip), %%rax\n"
-		"mov %%rdi, %%rcx\n"
-		"sub %%rax, %%rcx\n"
-		"cmp $%c[stubs_bytes], %%rcx\n"
-		"jae 1f\n"
-		"mov %%rcx, %%rax\n"
-		"xor %%edx, %%edx\n"
-		"mov $%c[stub_bytes], %%ecx\n"
-		"div %%rcx\n"
-		"cmp $%c[call_return] - 1, %%rdx\n"
-		"jne 1f\n"
-		"sub %%rdx, %%rdi\n"
-		"movq $0, (%%rsi)\n"
-		"movq $0, 8(%%rsi)\n"
-		"mov %%rdi, 16(%%rsi)\n"
-		/* The word that enter_code has pushed aligns the stack. */
-		"call agent_unwound\n"
-		"lea 8(%%rsp), %%rsp\n"
-		"lea agent_fde(%%rip), %%rax\n"
-		"ret\n"
-		"1: lea %c[plain_code](%%r11), %%r11\n"
-		"jmp *%%r11\n"
-		:
-		: [stubs] "i"(AGENT_IMAGE_MAX_BYTES),
-		  [stubs_bytes] "i"(AGENT_STUBS_MAX * sizeof(struct agent_stub)),
-		  [stub_bytes] "i"(sizeof(struct agent_stub)), [call_return] "i"(CALL_RETURN),
-		  [plain_code] "i"(offsetof(struct agent_stub, plain_code)));
+	__asm__ volatile("push %%rdi\n"
+			 "push %%rsi\n"
+			 "push %%r11\n"
+			 "lea -8(%%rsp), %%rsp\n" /* aligned: psABI 3.2.2 */
+			 "call agent_unwound\n"
+			 "lea 8(%%rsp), %%rsp\n"
+			 "pop %%r11\n"
+			 "pop %%rsi\n"
+			 "pop %%rdi\n"
+			 "test %%rax, %%rax\n"
+			 "jz 1f\n"
+			 "movq $0, (%%rsi)\n"
+			 "movq $0, 8(%%rsi)\n"
+			 "mov %%rax, 16(%%rsi)\n"
+			 "lea 8(%%rsp), %%rsp\n"
+			 "lea agent_fde(%%rip), %%rax\n"
+			 "ret\n"
+			 "1: lea %c[plain_code](%%r11), %%r11\n"
+			 "jmp *%%r11\n"
+			 :
+			 : [plain_code] "i"(offsetof(struct agent_stub, plain_code)));
 }

@@ -57,9 +57,24 @@ static bool is_our_image(const struct target_space *space, target_addr code)
 		      agent_image_bytes - AFTER_HEADER) == 0;
 }
 
+static void examine_outposts(const struct proc_maps *maps, const struct agent_header *header,
+			     struct agent_map *map, uint32_t stub_counts[AGENT_MAP_BLOCKS])
+{
+	for (size_t i = 0; i < AGENT_OUTPOSTS; i++) {
+		uint64_t start = header->outposts[i];
+		const struct proc_mapping *mapping = start ? proc_maps_find(maps, start) : NULL;
+		if (!mapping || !mapping->executable || mapping->inode ||
+		    mapping->end - start < AGENT_OUTPOST_BYTES ||
+		    header->outpost_stub_counts[i] > AGENT_STUBS_MAX)
+			continue;
+		map->outposts[i].v = start;
+		stub_counts[1 + i] = header->outpost_stub_counts[i];
+	}
+}
+
 static bool examine(const struct target_space *space, const struct proc_maps *maps,
 		    const struct proc_mapping *mapping, struct agent_map *map,
-		    uint32_t *stub_count_ret)
+		    uint32_t stub_counts[AGENT_MAP_BLOCKS])
 {
 	struct agent_shared shared;
 	struct agent_header header;
@@ -77,7 +92,10 @@ static bool examine(const struct target_space *space, const struct proc_maps *ma
 	map->reusable = header.version == AGENT_ABI_VERSION &&
 			shared.version == AGENT_ABI_VERSION && is_our_image(space, map->code);
 	map->vacated = shared.vacated;
-	*stub_count_ret = header.version == AGENT_ABI_VERSION ? header.stub_count : 0;
+	if (header.version != AGENT_ABI_VERSION)
+		return true;
+	stub_counts[0] = header.stub_count;
+	examine_outposts(maps, &header, map, stub_counts);
 	return true;
 }
 
@@ -87,15 +105,15 @@ bool agent_map_holds(const struct agent_map *map, uint64_t pc)
 }
 
 struct error *agent_map_find(const struct target_space *space, struct agent_map *map,
-			     uint32_t *stub_count_ret)
+			     uint32_t stub_counts[AGENT_MAP_BLOCKS])
 {
 	_cleanup_proc_maps_ struct proc_maps maps = {0};
 	*map = (struct agent_map){0};
-	*stub_count_ret = 0;
+	memset(stub_counts, 0, AGENT_MAP_BLOCKS * sizeof *stub_counts);
 	struct error *err = proc_maps_read(space->pid, &maps);
 	for (size_t i = 0; !err && i < maps.count; i++)
 		if (is_channel(&maps.items[i]) &&
-		    examine(space, &maps, &maps.items[i], map, stub_count_ret))
+		    examine(space, &maps, &maps.items[i], map, stub_counts))
 			break;
 	return err;
 }
@@ -328,6 +346,62 @@ static struct error *map_code(const struct target_space *space, struct remote *r
 	return err;
 }
 
+static bool is_near(target_addr start, uint64_t count_bytes, target_addr from)
+{
+	uint64_t end = start.v + count_bytes;
+	return start.v && (from.v > start.v ? from.v - start.v : end - from.v) < REACH_BYTES;
+}
+
+size_t agent_map_block(const struct agent_map *map, target_addr from)
+{
+	if (is_near(map->code, AGENT_CODE_BYTES, from))
+		return 0;
+	size_t i = 0;
+	while (i < AGENT_OUTPOSTS && !is_near(map->outposts[i], AGENT_OUTPOST_BYTES, from))
+		i++;
+	return 1 + i;
+}
+
+static struct error *fill_outpost(const struct target_space *space, const struct agent_map *map,
+				  size_t index, target_addr at)
+{
+	struct agent_header header;
+	memcpy(&header, agent_image, sizeof header);
+	struct agent_outpost outpost = {.enter = map->code.v + header.enter,
+					.leave = map->code.v + header.leave,
+					.find = map->code.v + header.find};
+	target_addr field = target_addr_add(
+		map->code, (int64_t)(offsetof(struct agent_header, outposts) + index * sizeof at));
+	struct error *err = target_write(space, at, &outpost, sizeof outpost);
+	return err ? err : target_write(space, field, &at, sizeof at);
+}
+
+struct error *agent_map_add_outpost(const struct target_space *space, struct remote *remote,
+				    target_addr near, struct agent_map *map)
+{
+	_cleanup_proc_maps_ struct proc_maps maps = {0};
+	target_addr mapped;
+	size_t index = 0;
+	while (index < AGENT_OUTPOSTS && map->outposts[index].v)
+		index++;
+	if (index == AGENT_OUTPOSTS)
+		return error_new(ERROR_UNSUPPORTED, "the agent is in %d places already",
+				 AGENT_MAP_BLOCKS);
+	struct error *err = proc_maps_read(space->pid, &maps);
+	if (err)
+		return err;
+	target_addr room = find_room(&maps, near, AGENT_OUTPOST_BYTES);
+	if (!room.v)
+		return error_new(ERROR_UNSUPPORTED, "no room for the agent within reach");
+	err = map_remotely(remote, room, AGENT_OUTPOST_BYTES, PROT_READ | PROT_EXEC,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, &mapped);
+	if (!err)
+		err = fill_outpost(space, map, index, room);
+	if (!err)
+		map->outposts[index] = room;
+	return err;
+}
+
 /* Events of different CPUs are put in order by it (Intel SDM volume 3, 18.17.1). */
 static bool has_one_clock(void)
 {
@@ -409,9 +483,11 @@ struct error *agent_map_set_tid_offset(const struct target_space *space,
 }
 
 struct error *agent_map_set_stub_count(const struct target_space *space,
-				       const struct agent_map *map, uint32_t count)
+				       const struct agent_map *map, size_t block, uint32_t count)
 {
-	return target_write(space,
-			    target_addr_add(map->code, offsetof(struct agent_header, stub_count)),
-			    &count, sizeof count);
+	size_t offset = block ? offsetof(struct agent_header, outpost_stub_counts) +
+					(block - 1) * sizeof count
+			      : offsetof(struct agent_header, stub_count);
+	return target_write(space, target_addr_add(map->code, (int64_t)offset), &count,
+			    sizeof count);
 }

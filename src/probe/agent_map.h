@@ -9,9 +9,13 @@
 #include "probe/channel.h"
 #include "target/remote.h"
 
+/* Where stubs lie: in the agent's code, and in its outposts. */
+enum { AGENT_MAP_BLOCKS = 1 + AGENT_OUTPOSTS };
+
 /* Invariant: private_page == code + AGENT_CODE_BYTES where code is not 0. */
 struct agent_map {
 	target_addr code; /* 0: there is none */
+	target_addr outposts[AGENT_OUTPOSTS];
 	target_addr shared;
 	bool reusable;	     /* found, and of this very version */
 	bool vacated;	     /* and no thread is in it: its shared memory may be replaced */
@@ -23,12 +27,16 @@ static inline target_addr agent_map_private(const struct agent_map *map)
 	return target_addr_add(map->code, AGENT_CODE_BYTES);
 }
 
-static inline target_addr agent_map_stub(const struct agent_map *map, uint32_t index)
+static inline target_addr agent_map_stub(const struct agent_map *map, size_t block, uint32_t index)
 {
-	return target_addr_add(map->code,
-			       AGENT_IMAGE_MAX_BYTES +
-				       (int64_t)index * (int64_t)sizeof(struct agent_stub));
+	target_addr first =
+		block ? target_addr_add(map->outposts[block - 1], AGENT_OUTPOST_HEAD_BYTES)
+		      : target_addr_add(map->code, AGENT_IMAGE_MAX_BYTES);
+	return target_addr_add(first, (int64_t)index * (int64_t)sizeof(struct agent_stub));
 }
+
+/* The first block that code at `from` can jump to and back from; AGENT_MAP_BLOCKS: none. */
+size_t agent_map_block(const struct agent_map *map, target_addr from);
 
 /* Whether a thread at pc is in the agent, and works on its shared memory. */
 bool agent_map_holds(const struct agent_map *map, uint64_t pc);
@@ -38,7 +46,7 @@ bool agent_map_holds(const struct agent_map *map, uint64_t pc);
  * far as it can be without trusting it: sizes, magic, version, stub count.
  */
 struct error *agent_map_find(const struct target_space *space, struct agent_map *map,
-			     uint32_t *stub_count_ret);
+			     uint32_t stub_counts[AGENT_MAP_BLOCKS]);
 
 /* Whether a thread is at work in it, as its shared memory says; true where that cannot be read. */
 bool agent_map_is_busy(const struct target_space *space, const struct agent_map *map);
@@ -50,6 +58,10 @@ bool agent_map_is_busy(const struct target_space *space, const struct agent_map 
 struct error *agent_map_make(const struct target_space *space, struct remote *remote,
 			     target_addr near, uint32_t depth, struct agent_map *map,
 			     struct channel **ret);
+
+/* Gives an agent an outpost within reach of `near`. ERROR_UNSUPPORTED with the reason. */
+struct error *agent_map_add_outpost(const struct target_space *space, struct remote *remote,
+				    target_addr near, struct agent_map *map);
 
 /*
  * Where the C library keeps a thread's id, seen from the thread pointer, by a stopped thread: the
@@ -68,6 +80,6 @@ struct error *agent_map_set_tid_offset(const struct target_space *space,
 				       const struct agent_map *map);
 
 struct error *agent_map_set_stub_count(const struct target_space *space,
-				       const struct agent_map *map, uint32_t count);
+				       const struct agent_map *map, size_t block, uint32_t count);
 
 #endif

@@ -18,7 +18,14 @@ struct jump {
 	enum jump_state state;
 	struct probe_request request;
 	struct window window;
+	size_t block; /* of stubs, see agent_map.h */
 	target_addr stub;
+};
+
+/* Stubs that lie together. */
+struct jump_block {
+	uint32_t count;
+	target_addr sites[AGENT_STUBS_MAX];
 };
 
 /* A jump that an earlier session left. */
@@ -28,8 +35,8 @@ struct leftover {
 };
 
 /*
- * Invariants: settled == (map.code.v != 0 && channel != NULL); stub_count <= AGENT_STUBS_MAX; stub
- * i in the target, i < stub_count, is of the jump at stub_sites[i].
+ * Invariants: settled == (map.code.v != 0 && channel != NULL); a block's count <= AGENT_STUBS_MAX;
+ * its stub i in the target, i < count, is of the jump at sites[i].
  */
 struct jumps {
 	const struct target_space *space;
@@ -42,8 +49,7 @@ struct jumps {
 	struct agent_map map;
 	struct channel *channel;
 	target_addr modules; /* where the agent finds this process's list */
-	uint32_t stub_count;
-	target_addr stub_sites[AGENT_STUBS_MAX];
+	struct jump_block blocks[AGENT_MAP_BLOCKS];
 	struct text text; /* of the module planned last */
 };
 
@@ -93,8 +99,7 @@ struct error *jumps_copy(const struct jumps *jumps, const struct target_space *s
 		copy->items[copy->count++] = jumps->items[i];
 	}
 	copy->map = jumps->map;
-	copy->stub_count = jumps->stub_count;
-	memcpy(copy->stub_sites, jumps->stub_sites, sizeof copy->stub_sites);
+	memcpy(copy->blocks, jumps->blocks, sizeof copy->blocks);
 	if (jumps->channel) {
 		err = channel_add_process(jumps->channel, &copy->modules);
 		if (err)
@@ -164,29 +169,37 @@ static struct error *note_leftover(struct jumps *jumps, const struct agent_stub 
 	return NULL;
 }
 
-struct error *jumps_adopt(struct jumps *jumps, size_t *found_ret)
+static struct error *adopt_block(struct jumps *jumps, size_t block, uint32_t count)
 {
-	*found_ret = 0;
-	uint32_t stub_count;
-	struct error *err = agent_map_find(jumps->space, &jumps->map, &stub_count);
-	for (uint32_t i = 0; !err && i < stub_count; i++) {
+	struct error *err = NULL;
+	for (uint32_t i = 0; !err && i < count; i++) {
 		struct agent_stub stub;
-		target_addr address = agent_map_stub(&jumps->map, i);
+		target_addr address = agent_map_stub(&jumps->map, block, i);
 		err = target_read(jumps->space, address, &stub, sizeof stub);
 		if (err)
 			return err;
-		jumps->stub_sites[i].v = stub.site;
+		jumps->blocks[block].sites[i].v = stub.site;
 		err = note_leftover(jumps, &stub, address);
 	}
+	jumps->blocks[block].count = count;
+	return err;
+}
+
+struct error *jumps_adopt(struct jumps *jumps, size_t *found_ret)
+{
+	*found_ret = 0;
+	uint32_t stub_counts[AGENT_MAP_BLOCKS];
+	struct error *err = agent_map_find(jumps->space, &jumps->map, stub_counts);
+	for (size_t block = 0; !err && block < AGENT_MAP_BLOCKS; block++)
+		err = adopt_block(jumps, block, stub_counts[block]);
 	if (err)
 		return err;
 	*found_ret = jumps->leftover_count;
-	jumps->stub_count = stub_count;
 	/* Code of another version may still be run by a thread: it stays, and ours goes elsewhere.
 	 */
 	if (!jumps->map.reusable) {
 		jumps->map = (struct agent_map){0};
-		jumps->stub_count = 0;
+		memset(jumps->blocks, 0, sizeof jumps->blocks);
 	}
 	return NULL;
 }
@@ -285,6 +298,31 @@ struct error *jumps_settle(struct jumps *jumps, struct remote *remote, uint32_t 
 	return err;
 }
 
+static bool is_out_of_reach(const struct jumps *jumps, const struct jump *jump)
+{
+	return jump->state == JUMP_PLANNED &&
+	       agent_map_block(&jumps->map, jump->request.text_start) == AGENT_MAP_BLOCKS;
+}
+
+bool jumps_lack_room(const struct jumps *jumps)
+{
+	for (size_t i = 0; i < jumps->count; i++)
+		if (is_out_of_reach(jumps, &jumps->items[i]))
+			return true;
+	return false;
+}
+
+struct error *jumps_extend(struct jumps *jumps, struct remote *remote)
+{
+	struct error *err = NULL;
+	for (size_t i = 0; !err && i < jumps->count; i++)
+		if (is_out_of_reach(jumps, &jumps->items[i]))
+			err = agent_map_add_outpost(jumps->space, remote,
+						    jumps->items[i].request.text_start,
+						    &jumps->map);
+	return err;
+}
+
 struct error *jumps_publish(struct jumps *jumps, const struct unwind_module *modules, size_t count)
 {
 	return channel_publish(jumps->channel, jumps->modules, modules, count);
@@ -318,8 +356,9 @@ struct error *jumps_disarm(struct jumps *jumps)
 static struct error *build_stub(const struct jumps *jumps, const struct jump *jump,
 				target_addr address, struct agent_stub *ret)
 {
+	target_addr outpost = jump->block ? jumps->map.outposts[jump->block - 1] : (target_addr){0};
 	return jump_stub_build(&jumps->reader, &jump->request, &jump->window, jumps->map.code,
-			       address, ret);
+			       outpost, address, ret);
 }
 
 /*
@@ -328,12 +367,13 @@ static struct error *build_stub(const struct jumps *jumps, const struct jump *ju
  */
 static struct error *reuse_stub(const struct jumps *jumps, struct jump *jump, bool *found_ret)
 {
+	const struct jump_block *block = &jumps->blocks[jump->block];
 	*found_ret = false;
-	for (uint32_t i = 0; i < jumps->stub_count; i++) {
-		if (jumps->stub_sites[i].v != jump->window.entry.v)
+	for (uint32_t i = 0; i < block->count; i++) {
+		if (block->sites[i].v != jump->window.entry.v)
 			continue;
 		struct agent_stub there, wanted;
-		jump->stub = agent_map_stub(&jumps->map, i);
+		jump->stub = agent_map_stub(&jumps->map, jump->block, i);
 		struct error *err = target_read(jumps->space, jump->stub, &there, sizeof there);
 		if (!err)
 			err = build_stub(jumps, jump, jump->stub, &wanted);
@@ -346,19 +386,20 @@ static struct error *reuse_stub(const struct jumps *jumps, struct jump *jump, bo
 
 static struct error *write_stub(struct jumps *jumps, struct jump *jump)
 {
-	if (jumps->stub_count == AGENT_STUBS_MAX)
+	struct jump_block *block = &jumps->blocks[jump->block];
+	if (block->count == AGENT_STUBS_MAX)
 		return error_new(ERROR_UNSUPPORTED, "the agent has room for %d functions",
 				 AGENT_STUBS_MAX);
 	struct agent_stub stub;
-	jump->stub = agent_map_stub(&jumps->map, jumps->stub_count);
+	jump->stub = agent_map_stub(&jumps->map, jump->block, block->count);
 	struct error *err = build_stub(jumps, jump, jump->stub, &stub);
 	if (!err)
 		err = target_write(jumps->space, jump->stub, &stub, sizeof stub);
 	if (err)
 		return err;
 	killpoint(KILLPOINT_STUB_WRITTEN);
-	jumps->stub_sites[jumps->stub_count++] = jump->window.entry;
-	err = agent_map_set_stub_count(jumps->space, &jumps->map, jumps->stub_count);
+	block->sites[block->count++] = jump->window.entry;
+	err = agent_map_set_stub_count(jumps->space, &jumps->map, jump->block, block->count);
 	killpoint(KILLPOINT_STUB_COUNTED);
 	return err;
 }
@@ -375,6 +416,9 @@ static struct error *check_reach(const struct jump *jump)
 static struct error *prepare(struct jumps *jumps, struct jump *jump)
 {
 	bool found;
+	jump->block = agent_map_block(&jumps->map, jump->request.text_start);
+	if (jump->block == AGENT_MAP_BLOCKS)
+		return error_new(ERROR_UNSUPPORTED, "the agent is out of reach");
 	struct error *err = reuse_stub(jumps, jump, &found);
 	if (!err && !found)
 		err = write_stub(jumps, jump);

@@ -78,6 +78,11 @@ bool jumps_are_settled(const struct jumps *jumps);
  * target's, no room within reach.
  */
 struct error *jumps_settle(struct jumps *jumps, struct remote *remote, uint32_t depth);
+/* Whether something is planned that is out of the agent's reach: jumps_extend can mend that. */
+bool jumps_lack_room(const struct jumps *jumps);
+
+/* Maps outposts for what is planned out of reach. ERROR_UNSUPPORTED with the reason. */
+struct error *jumps_extend(struct jumps *jumps, struct remote *remote);
 struct channel *jumps_channel(const struct jumps *jumps);
 
 /* Tells the agent what modules there are. */

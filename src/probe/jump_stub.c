@@ -19,19 +19,47 @@ static void put_relative(uint8_t *code, size_t offset, target_addr code_address,
 	memcpy(code + offset, &relative, sizeof relative);
 }
 
-static void write_code(struct agent_stub *stub, target_addr code, target_addr address)
+/* The border between a stub and the image: by displacements, or from an outpost by pointers. */
+struct passage {
+	size_t image_field;   /* of struct agent_header */
+	size_t outpost_field; /* of struct agent_outpost */
+};
+
+static const struct passage enter_passage = {.image_field = offsetof(struct agent_header, enter),
+					     .outpost_field =
+						     offsetof(struct agent_outpost, enter)};
+static const struct passage leave_passage = {.image_field = offsetof(struct agent_header, leave),
+					     .outpost_field =
+						     offsetof(struct agent_outpost, leave)};
+static const struct passage find_passage = {.image_field = offsetof(struct agent_header, find),
+					    .outpost_field = offsetof(struct agent_outpost, find)};
+
+/* A jump at stub + offset, of 5 bytes or 6. */
+static void put_passage(uint8_t *stub, size_t offset, target_addr address,
+			const struct passage *passage, target_addr code, target_addr outpost)
 {
-	target_addr enter =
-		target_addr_add(code, header_field(offsetof(struct agent_header, enter)));
-	target_addr leave =
-		target_addr_add(code, header_field(offsetof(struct agent_header, leave)));
+	if (outpost.v) {
+		memcpy(stub + offset, "\xff\x25", 2); /* jmp *(%rip) */
+		put_relative(stub, offset + 2, address,
+			     target_addr_add(outpost, (int64_t)passage->outpost_field));
+		return;
+	}
+	stub[offset] = 0xe9;
+	put_relative(stub, offset + 1, address,
+		     target_addr_add(code, header_field(passage->image_field)));
+}
+
+static void write_code(struct agent_stub *stub, target_addr code, target_addr outpost,
+		       target_addr address)
+{
+	enum { CALL_OFFSET = offsetof(struct agent_stub, call_code) };
 	target_addr window = target_addr_add(address, offsetof(struct agent_stub, window));
 	uint8_t *bytes = (uint8_t *)stub;
-	target_addr find = target_addr_add(code, header_field(offsetof(struct agent_header, find)));
 	/* push %r11; lea stub(%rip),%r11; jmp enter (or find) */
-	memcpy(stub->enter_code, "\x41\x53\x4c\x8d\x1d....\xe9", 10);
+	memcpy(stub->enter_code, "\x41\x53\x4c\x8d\x1d", 5);
 	put_relative(bytes, 5, address, address);
-	put_relative(bytes, 10, address, stub->role == AGENT_UNWINDER ? find : enter);
+	put_passage(bytes, 9, address,
+		    stub->role == AGENT_UNWINDER ? &find_passage : &enter_passage, code, outpost);
 	/* pop %r11; jmp window */
 	memcpy(stub->plain_code, "\x41\x5b\xe9", 3);
 	put_relative(bytes, offsetof(struct agent_stub, plain_code) + 3, address, window);
@@ -39,9 +67,8 @@ static void write_code(struct agent_stub *stub, target_addr code, target_addr ad
 	memcpy(stub->call_code, "\x4c\x8b\x5c\x24", 4);
 	stub->call_code[4] = AGENT_FRAME_R11;
 	stub->call_code[5] = 0xe8;
-	put_relative(bytes, offsetof(struct agent_stub, call_code) + 6, address, window);
-	stub->call_code[10] = 0xe9;
-	put_relative(bytes, offsetof(struct agent_stub, call_code) + 11, address, leave);
+	put_relative(bytes, CALL_OFFSET + 6, address, window);
+	put_passage(bytes, CALL_OFFSET + AGENT_CALL_RETURN, address, &leave_passage, code, outpost);
 }
 
 static void describe(struct agent_stub *stub, const struct probe_request *request)
@@ -85,8 +112,8 @@ static void describe(struct agent_stub *stub, const struct probe_request *reques
 }
 
 struct error *jump_stub_build(const struct code_reader *reader, const struct probe_request *request,
-			      const struct window *window, target_addr code, target_addr address,
-			      struct agent_stub *ret)
+			      const struct window *window, target_addr code, target_addr outpost,
+			      target_addr address, struct agent_stub *ret)
 {
 	uint8_t copy[WINDOW_COPY_MAX_BYTES];
 	size_t count;
@@ -103,7 +130,7 @@ struct error *jump_stub_build(const struct code_reader *reader, const struct pro
 	memset(&stub.role, 0,
 	       offsetof(struct agent_stub, window) - offsetof(struct agent_stub, role));
 	describe(&stub, request);
-	write_code(&stub, code, address);
+	write_code(&stub, code, outpost, address);
 	stub.site = window->entry.v;
 	stub.replaced_count = CODE_JUMP_BYTES;
 	memcpy(stub.replaced, window->bytes, CODE_JUMP_BYTES);

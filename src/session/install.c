@@ -64,6 +64,18 @@ static void consider(void *context, struct target_thread *thread)
 	choice->best_runs = runs;
 }
 
+static struct error *settle_first(struct session *session, struct session_space *space,
+				  struct remote *remote, struct target_thread *thread)
+{
+	struct error *err = jumps_settle(space->jumps, remote, (uint32_t)session->options->depth);
+	killpoint(KILLPOINT_SETTLED);
+	if (!err)
+		err = taps_add(session, jumps_channel(space->jumps));
+	if (!err)
+		jumps_learn_threads(space->jumps, thread);
+	return err;
+}
+
 static struct error *settle_through(struct session *session, struct session_space *space,
 				    struct target_thread *thread)
 {
@@ -71,14 +83,15 @@ static struct error *settle_through(struct session *session, struct session_spac
 	struct error *err = remote_begin(&session->target, thread, &remote);
 	if (!err)
 		killpoint(KILLPOINT_BORROWED);
-	if (!err)
-		err = jumps_settle(space->jumps, &remote, (uint32_t)session->options->depth);
-	killpoint(KILLPOINT_SETTLED);
-	if (!err)
-		err = taps_add(session, jumps_channel(space->jumps));
-	if (!err)
-		jumps_learn_threads(space->jumps, thread);
-	return err;
+	if (!err && !jumps_are_settled(space->jumps))
+		err = settle_first(session, space, &remote, thread);
+	return err ? err : jumps_extend(space->jumps, &remote);
+}
+
+/* Whether there is an agent, and within reach of all that is planned. */
+static bool is_settled(const struct session_space *space)
+{
+	return jumps_are_settled(space->jumps) && !jumps_lack_room(space->jumps);
 }
 
 /* What takes time and needs nobody to stand still. */
@@ -153,7 +166,7 @@ static struct error *settle(struct session *session, struct session_space *space
 			refusal = err;
 		}
 		err = catch_up(session, space);
-		if (err || jumps_are_settled(space->jumps))
+		if (err || is_settled(space))
 			return err;
 	}
 	return take_ptr(refusal);
@@ -276,11 +289,17 @@ static struct error *install(struct session *session, struct session_space *spac
 			     struct target_thread *at_hand)
 {
 	struct error *err = NULL;
-	if (!jumps_are_settled(space->jumps)) {
+	bool is_first = !jumps_are_settled(space->jumps);
+	if (!is_settled(space))
 		err = settle(session, space, at_hand);
-		if (!err)
-			err = arm(space);
-	}
+	if (err && error_kind_of(err) == ERROR_GONE)
+		return err;
+	/* Though it may be out of reach of what is planned now. */
+	struct error *failure = is_first && jumps_are_settled(space->jumps) ? arm(space) : NULL;
+	if (err)
+		error_free(failure);
+	else
+		err = failure;
 	if (!err)
 		err = jumps_prepare(space->jumps);
 	killpoint(KILLPOINT_PREPARED);

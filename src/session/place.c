@@ -195,9 +195,9 @@ static struct error *break_function(struct session_space *space, const struct mo
 		err = probe_insert(space->probes, &request);
 	if (err && error_kind_of(err) == ERROR_NO_MEMORY)
 		return err;
-	log_write(space->log, err && function->whole ? LOG_WARNING : LOG_INFO,
-		  "process %d: %s in %s: %s", space->target->pid, function->name,
-		  image_path(module->image), err ? error_message(err) : "probed by breakpoints");
+	log_write(space->log, err ? LOG_WARNING : LOG_INFO, "process %d: %s in %s: %s",
+		  space->target->pid, function->name, image_path(module->image),
+		  err ? error_message(err) : "probed by breakpoints");
 	struct error *failure =
 		list_probe(space, function, module->image_id, err ? "none" : "breakpoint",
 			   err ? error_message(err) : reason);

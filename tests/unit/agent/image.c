@@ -35,7 +35,11 @@ START_TEST(the_header_describes_the_image)
 	ck_assert_uint_lt(header.enter, agent_image_bytes);
 	ck_assert_uint_gt(header.leave, sizeof header);
 	ck_assert_uint_lt(header.leave, agent_image_bytes);
+	ck_assert_uint_gt(header.find, sizeof header);
+	ck_assert_uint_lt(header.find, agent_image_bytes);
 	ck_assert_uint_eq(header.stub_count, 0);
+	for (size_t i = 0; i < AGENT_OUTPOSTS; i++)
+		ck_assert(header.outposts[i] == 0 && header.outpost_stub_counts[i] == 0);
 }
 END_TEST
 
