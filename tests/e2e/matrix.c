@@ -29,8 +29,7 @@ enum { WORDS_MAX = 40, BUILD_MAX_BYTES = 512 };
 /* What a library has besides the functions that every one has. */
 #define USUAL "-DHAVE_ALIGNED -DHAVE_MEMALIGN -DHAVE_VALLOC "
 #define GLIBC USUAL "-DHAVE_PVALLOC -DHAVE_REALLOCARRAY "
-/* The page-aligned functions of some leave by a jump to another, with the size rounded up. */
-#define TC "-DHAVE_MEMALIGN "
+#define TC    "-DHAVE_MEMALIGN -DHAVE_VALLOC -DHAVE_PVALLOC "
 
 struct row {
 	const char *allocator, *libc, *linking, *language; /* as the table says it */
@@ -113,8 +112,8 @@ static const struct row rows[] = {
 	 .module = "libmimalloc", .preloaded = MIMALLOC},
 	{"mimalloc", "glibc", "dynamic", "C, mi_*",
 	 "gcc heap.c -DPREFIX=mi_ -DMIMALLOC -lmimalloc " USUAL, .module = "libmimalloc"},
-	{"mimalloc", "glibc", "dynamic", "C",
-	 "gcc heap.c -DHAVE_REALLOCARRAY " USUAL LOADED "-lmimalloc", .module = "libmimalloc"},
+	{"mimalloc", "glibc", "dynamic", "C", "gcc heap.c " GLIBC LOADED "-lmimalloc",
+	 .module = "libmimalloc"},
 	{"mimalloc", "glibc", "dlopen", "C, mi_*",
 	 "gcc heap.c -DLATE -DPREFIX=mi_ -DMIMALLOC " USUAL, .module = "libmimalloc",
 	 .argument = MIMALLOC},
