@@ -259,7 +259,10 @@ static void thread_gone(void *context, struct target_thread *thread)
 			ledger_resize_cancel(session->ledger, space, (uint32_t)thread->tid,
 					     outcome.cancelled[i]);
 	}
-	taps_thread_ended(session, space.v, (uint32_t)thread->tid);
+	/* The agent knows a thread by its inner number, a breakpoint by ours. */
+	taps_thread_ended(session, space.v, (uint32_t)thread->inner_tid);
+	if (thread->inner_tid != thread->tid)
+		ledger_thread_end(session->ledger, space, (uint32_t)thread->tid);
 	taps_unlock(&session->taps);
 	free(state);
 }

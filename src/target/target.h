@@ -54,7 +54,8 @@ struct target_sigaction {
 
 struct target_process {
 	pid_t pid;
-	pid_t parent; /* 0: not in this tree */
+	pid_t parent;	 /* 0: not in this tree */
+	pid_t inner_pid; /* in its own pid namespace; pid where that is ours, or not known */
 	struct target_space *space;
 	size_t thread_count;
 	bool unfollowed; /* detached at the first stop of its first thread */
@@ -77,6 +78,7 @@ enum target_thread_state {
  */
 struct target_thread {
 	pid_t tid;
+	pid_t inner_tid; /* as inner_pid; set with process */
 	struct target_process *process;
 	enum target_thread_state state;
 	bool parked;

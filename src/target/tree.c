@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "target/proc.h"
 
 static struct error *space_create(struct target *target, pid_t pid, struct target_space **ret)
 {
@@ -47,6 +48,14 @@ void tree_bury(struct target *target)
 	space_free(take_ptr(target->dead_space));
 }
 
+/* What a process or thread is called in its own pid namespace; its number here, if not known. */
+static pid_t inner_number(pid_t tid)
+{
+	struct proc_status status;
+	_cleanup_error_ struct error *err = proc_status(tid, &status);
+	return err || !status.inner_pid ? tid : status.inner_pid;
+}
+
 struct error *tree_add_process(struct target *target, pid_t pid, pid_t parent,
 			       struct target_space *space, struct target_process **ret)
 {
@@ -64,8 +73,10 @@ struct error *tree_add_process(struct target *target, pid_t pid, pid_t parent,
 		free(process);
 		return err;
 	}
-	*process =
-		(struct target_process){.pid = pid, .parent = parent, .space = space ? space : own};
+	*process = (struct target_process){.pid = pid,
+					   .parent = parent,
+					   .inner_pid = inner_number(pid),
+					   .space = space ? space : own};
 	process->space->process_count++;
 	*ret = process;
 	return NULL;
@@ -90,6 +101,8 @@ struct error *tree_add_thread(struct target *target, pid_t tid, struct target_pr
 void tree_adopt(struct target *target, struct target_thread *thread, struct target_process *process)
 {
 	thread->process = process;
+	thread->inner_tid =
+		process->inner_pid == process->pid ? thread->tid : inner_number(thread->tid);
 	thread->parked = false;
 	process->thread_count++;
 	if (thread->parked_status) {
