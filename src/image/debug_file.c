@@ -129,15 +129,19 @@ static struct error *take(struct search *search, int fd, const char *path)
 	return NULL;
 }
 
-/* Looks for "directory middle/name" below the target's root, then on the system itself. */
+/*
+ * Looks for "directory middle/name" below the target's root, then, if there is none or the
+ * directory is one of the system's own, on the system itself. A link in there could lead anywhere.
+ */
 static struct error *look(struct search *search, const char *directory, const char *middle,
-			  const char *name)
+			  const char *name, bool is_systems)
 {
 	_cleanup_buffer_ struct buffer path = {0};
 	buffer_printf(&path, "%s%s/%s", directory, middle, name);
 	if (buffer_failed(&path))
 		return error_no_memory();
-	for (int i = 0; i < 2 && !search->found; i++) {
+	bool outside = is_systems || search->image->root_fd < 0;
+	for (int i = 0; i < (outside ? 2 : 1) && !search->found; i++) {
 		int fd = i == 0 ? open_in_root(search->image, buffer_text(&path))
 				: open(buffer_text(&path), OPEN_FLAGS);
 		struct error *err = fd < 0 ? NULL : take(search, fd, buffer_text(&path));
@@ -159,7 +163,7 @@ static struct error *look_in_bases(struct search *search, const char *middle, co
 {
 	const char *base;
 	for (int i = 0; !search->found && (base = base_directory(search->image, i)); i++) {
-		struct error *err = look(search, base, middle, name);
+		struct error *err = look(search, base, middle, name, true);
 		if (err)
 			return err;
 	}
@@ -187,11 +191,13 @@ static struct error *look_by_link(struct search *search, const char *link)
 	if (!is_name(name))
 		return NULL;
 	_cleanup_free_ char *directory = NULL;
-	struct error *err = debug_file_directory(search->image->path, &directory);
+	const struct image *image = search->image;
+	struct error *err = debug_file_directory(
+		image->root_fd >= 0 ? image->path_in_root : image->path, &directory);
 	if (!err)
-		err = look(search, directory, "", name);
+		err = look(search, directory, "", name, false);
 	if (!err && !search->found)
-		err = look(search, directory, "/.debug", name);
+		err = look(search, directory, "/.debug", name, false);
 	if (!err && !search->found && directory[0] == '/')
 		err = look_in_bases(search, directory, name);
 	if (!err && !search->found)
@@ -228,9 +234,9 @@ struct error *debug_file_find_alternate(const struct image *image, const char *d
 	*ret = search.found;
 	if (err || search.found || !is_name(last))
 		return err;
-	err = look(&search, directory, "", last);
+	err = look(&search, directory, "", last, true);
 	if (!err && !search.found)
-		err = look(&search, directory, "/.dwz", last);
+		err = look(&search, directory, "/.dwz", last, true);
 	if (!err && !search.found)
 		err = look_in_bases(&search, "/.dwz", last);
 	if (!err && !search.found)

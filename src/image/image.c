@@ -214,9 +214,11 @@ static struct error *copy_options(struct image *image, const struct image_option
 		if (!image->debug_path)
 			return error_no_memory();
 	}
-	if (options->root)
-		image->root_fd = open(options->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return NULL;
+	if (!options->root)
+		return NULL;
+	image->root_fd = open(options->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	image->path_in_root = strdup(options->path_in_root ? options->path_in_root : image->path);
+	return image->path_in_root ? NULL : error_no_memory();
 }
 
 Elf *image_elf_begin(int fd)
@@ -295,6 +297,7 @@ void image_close(struct image *image)
 	if (image->root_fd >= 0)
 		close(image->root_fd);
 	free(image->debug_path);
+	free(image->path_in_root);
 	free(image->segments);
 	free(image->interpreter);
 	free(image->soname);

@@ -44,6 +44,8 @@ struct image_options {
 	/* Debug files and sources are looked for below this root too ("/proc/PID/root"), NULL: not.
 	 */
 	const char *root;
+	/* What the file is called below the root; NULL: as everywhere. */
+	const char *path_in_root;
 };
 
 /*

@@ -37,6 +37,7 @@ struct image {
 
 	char *debug_path; /* a copy of options->debug_path, NULL: none */
 	int root_fd;	  /* O_PATH of options->root, which may vanish with its process; -1: none */
+	char *path_in_root; /* NULL: there is no root of its own */
 
 	struct image_debug *debug;
 	struct image_symbols *symbols;

@@ -69,6 +69,7 @@ static json_t *process_object(const struct snapshot_process *one, bool *failed)
 {
 	json_t *object = json_object();
 	json_value_set_number(object, "pid", one->pid, failed);
+	json_value_set(object, "inner_pid", number_or_null(one->inner_pid, one->inner_pid), failed);
 	json_value_set(object, "parent", number_or_null(one->parent, one->parent), failed);
 	json_value_set_text(object, "command", one->command, failed);
 	json_value_set(object, "exit_status",

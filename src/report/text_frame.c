@@ -19,6 +19,14 @@ static void write_parts(struct buffer *out, const struct snapshot *snapshot)
 		      count == 1 ? "" : "es");
 }
 
+static uint32_t inner_pid_of(const struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->process_count; i++)
+		if (snapshot->processes[i].pid == snapshot->pid)
+			return snapshot->processes[i].inner_pid;
+	return 0;
+}
+
 static void write_command(struct buffer *out, const struct snapshot *snapshot)
 {
 	if (snapshot->part_count > 1) {
@@ -33,6 +41,9 @@ static void write_command(struct buffer *out, const struct snapshot *snapshot)
 	if (snapshot->command_count)
 		buffer_char(out, ' ');
 	buffer_printf(out, "(pid %u", snapshot->pid);
+	uint32_t inner_pid = inner_pid_of(snapshot);
+	if (inner_pid)
+		buffer_printf(out, ", %u in its own namespace", inner_pid);
 	if (snapshot->process_count > 1) {
 		buffer_string(out, " and ");
 		size_t others = snapshot->process_count - 1;

@@ -188,6 +188,7 @@ static struct error *add_processes(struct freeze *freeze)
 		struct error *err = NULL;
 		struct snapshot_process process = {
 			.pid = (uint32_t)from->pid,
+			.inner_pid = from->inner_pid == from->pid ? 0 : (uint32_t)from->inner_pid,
 			.parent = (uint32_t)from->parent,
 			.tree = freeze->tree,
 			.command = keep(freeze, from->command, &err),

@@ -53,8 +53,10 @@ struct error *loop_note_process(struct session *session, const struct target_pro
 		free(command);
 		return error_no_memory();
 	}
-	list->items[list->count++] = (struct session_process){
-		.pid = process->pid, .parent = process->parent, .command = command};
+	list->items[list->count++] = (struct session_process){.pid = process->pid,
+							      .inner_pid = process->inner_pid,
+							      .parent = process->parent,
+							      .command = command};
 	return NULL;
 }
 

@@ -34,6 +34,7 @@ struct session_thread {
 /* A process of the tree, living or ended, for the report. */
 struct session_process {
 	pid_t pid;
+	pid_t inner_pid;
 	pid_t parent;
 	char *command; /* owned; as of its last exec */
 	bool ended;

@@ -381,12 +381,25 @@ static struct error *read_heap(struct decoder *decoder)
 	return NULL;
 }
 
+static struct error *read_inner_pids(struct decoder *decoder)
+{
+	size_t count = records_of(decoder, LAYOUT_INNER_PIDS);
+	if (count && count != decoder->snapshot->process_count)
+		return decoder_damaged("its pid namespaces");
+	for (size_t i = 0; i < count; i++) {
+		struct record record = record_at(decoder, LAYOUT_INNER_PIDS, i);
+		decoder->snapshot->processes[i].inner_pid = get_u32(&record);
+	}
+	return NULL;
+}
+
 struct error *decoder_read_tables(struct decoder *decoder)
 {
 	static struct error *(*const readers[])(struct decoder * decoder) = {
-		read_strings, read_session, read_command, read_processes, read_probes, read_modules,
-		read_frames,  read_stacks,  read_sites,	  read_timeline,  read_source, read_details,
-		decode_kept,  read_scan,    read_lost,	  read_heap,
+		read_strings, read_session,    read_command, read_processes, read_probes,
+		read_modules, read_frames,     read_stacks,  read_sites,     read_timeline,
+		read_source,  read_details,    decode_kept,  read_scan,	     read_lost,
+		read_heap,    read_inner_pids,
 	};
 	for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
 		struct error *err = readers[i](decoder);

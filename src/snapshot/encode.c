@@ -271,6 +271,19 @@ static void put_heap(struct encoder *encoder)
 	put_u64(encoder, heap->resident_bytes);
 }
 
+/* One a process, or none at all where no process has one. */
+static void put_inner_pids(struct encoder *encoder)
+{
+	const struct snapshot *snapshot = encoder->snapshot;
+	bool any = false;
+	for (size_t i = 0; i < snapshot->process_count; i++)
+		any |= snapshot->processes[i].inner_pid != 0;
+	size_t count = any ? snapshot->process_count : 0;
+	begin_section(&encoder->rest, LAYOUT_INNER_PIDS, count);
+	for (size_t i = 0; i < count; i++)
+		put_u32(encoder, snapshot->processes[i].inner_pid);
+}
+
 struct error *body_encode(const struct snapshot *snapshot, struct buffer *out)
 {
 	__attribute__((cleanup(encoder_deinit))) struct encoder encoder = {.snapshot = snapshot};
@@ -287,6 +300,7 @@ struct error *body_encode(const struct snapshot *snapshot, struct buffer *out)
 	encode_kept(&encoder);
 	put_scan(&encoder);
 	put_heap(&encoder);
+	put_inner_pids(&encoder);
 	begin_section(out, LAYOUT_STRINGS, encoder.strings.count);
 	buffer_append(out, encoder.strings.bytes, encoder.strings.count);
 	buffer_append(out, encoder.rest.bytes, encoder.rest.count);

@@ -45,8 +45,9 @@ struct snapshot_site {
 
 struct snapshot_process {
 	uint32_t pid;
-	uint32_t parent; /* 0: not in the tree */
-	uint32_t tree;	 /* index into processes: the one that was started or attached to */
+	uint32_t inner_pid; /* in its own pid namespace; 0: it has none of its own */
+	uint32_t parent;    /* 0: not in the tree */
+	uint32_t tree;	    /* index into processes: the one that was started or attached to */
 	const char *command;
 	int exit_status; /* valid if exited */
 	int signal;	 /* valid if signalled */

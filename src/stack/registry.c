@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "stack/registry.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/array.h"
@@ -45,7 +46,12 @@ static struct error *open_new(struct registry *registry, pid_t pid,
 			      const struct proc_mapping *mapping, struct image **ret)
 {
 	int fd;
+	char root[64];
 	struct image_options options = {0};
+	snprintf(root, sizeof root, "/proc/%d/root", pid);
+	if (proc_has_own_root(pid))
+		options = (struct image_options){
+			.root = root, .path_in_root = proc_path_in_root(pid, mapping->path)};
 	struct error *err = proc_open_mapped(pid, mapping, &fd);
 	if (!err)
 		err = image_open(fd, mapping->path, &options, ret);

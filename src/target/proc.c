@@ -389,6 +389,17 @@ static bool fd_is_mapped_file(int fd, const struct proc_mapping *mapping)
 	       status.st_ino == mapping->inode;
 }
 
+const char *proc_path_in_root(pid_t pid, const char *path)
+{
+	char link[64], root[PATH_MAX];
+	snprintf(link, sizeof link, "/proc/%d/root", pid);
+	ssize_t count = readlink(link, root, sizeof root);
+	/* The whole system's root is "/" and leaves nothing to be taken away. */
+	if (count <= 1 || strncmp(path, root, (size_t)count) != 0 || path[count] != '/')
+		return path;
+	return path + count;
+}
+
 struct error *proc_open_mapped(pid_t pid, const struct proc_mapping *mapping, int *fd_ret)
 {
 	char path[96];
@@ -400,12 +411,19 @@ struct error *proc_open_mapped(pid_t pid, const struct proc_mapping *mapping, in
 			.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
 			.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
 		};
-		fd = (int)syscall(SYS_openat2, root, mapping->path, &how, sizeof how);
+		const char *name = proc_path_in_root(pid, mapping->path);
+		fd = (int)syscall(SYS_openat2, root, name, &how, sizeof how);
 	}
 	if (fd < 0 || !fd_is_mapped_file(fd, mapping)) {
 		cleanup_closep(&fd);
 		snprintf(path, sizeof path, "/proc/%d/map_files/%lx-%lx", pid, mapping->start,
 			 mapping->end);
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	}
+	/* Only root may open those, but whoever may trace a process its executable. */
+	if (fd < 0 || !fd_is_mapped_file(fd, mapping)) {
+		cleanup_closep(&fd);
+		snprintf(path, sizeof path, "/proc/%d/exe", pid);
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	}
 	if (fd < 0 || !fd_is_mapped_file(fd, mapping))
@@ -414,6 +432,21 @@ struct error *proc_open_mapped(pid_t pid, const struct proc_mapping *mapping, in
 	*fd_ret = fd;
 	fd = -1;
 	return NULL;
+}
+
+static bool same_file(const char *one, const char *other)
+{
+	struct stat a, b;
+	return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+bool proc_has_own_root(pid_t pid)
+{
+	char root[64], namespace[64];
+	snprintf(root, sizeof root, "/proc/%d/root/", pid);
+	snprintf(namespace, sizeof namespace, "/proc/%d/ns/mnt", pid);
+	return !same_file(root, "/") || !same_file(namespace, "/proc/self/ns/mnt");
 }
 
 struct error *proc_program(pid_t pid, char **ret)

@@ -81,6 +81,15 @@ bool proc_auxiliary(pid_t pid, uint64_t type, uint64_t *ret);
  */
 struct error *proc_command(pid_t pid, char ***argv_ret, size_t *count_ret);
 
+/*
+ * What a file that a mapping names is called below the process's own root: the rest of path, or
+ * path itself.
+ */
+const char *proc_path_in_root(pid_t pid, const char *path);
+
+/* Whether a process looks files up elsewhere than we do: in another root or mount namespace. */
+bool proc_has_own_root(pid_t pid);
+
 /* The path of the executable, named as a mapping of it is; owned by the caller. ERROR_GONE. */
 struct error *proc_program(pid_t pid, char **ret);
 

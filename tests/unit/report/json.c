@@ -50,8 +50,8 @@ START_TEST(the_keys_of_the_contract_stand_first_and_in_order)
 				     "processes", "probes", "totals", "query", "rows", "other",
 				     "shown_bytes", "cost", NULL});
 	expect_keys(json_array_get(json_object_get(report, "processes"), 0),
-		    (const char *[]){"pid", "parent", "command", "exit_status", "signal", "engine",
-				     NULL});
+		    (const char *[]){"pid", "inner_pid", "parent", "command", "exit_status",
+				     "signal", "engine", NULL});
 	expect_keys(json_array_get(json_object_get(report, "probes"), 0),
 		    (const char *[]){"pid", "function", "module", "kind", "reason", NULL});
 	expect_keys(json_object_get(report, "totals"),

@@ -324,6 +324,28 @@ START_TEST(the_details_of_the_timeline_may_be_missing)
 }
 END_TEST
 
+START_TEST(inner_pids_are_of_all_processes_or_of_none)
+{
+	struct snapshot *snapshot = sample_random(7, 5);
+	_cleanup_buffer_ struct buffer body = {0}, missing = {0}, short_of = {0};
+	ck_assert_ptr_null(body_encode(snapshot, &body));
+	char *section = memmem(body.bytes, body.count, "NSPD", 4);
+	memcpy(section, "DPSN", 4);
+	wrap(&body, &missing);
+	struct snapshot *loaded = decode(&missing);
+	ck_assert_uint_gt(loaded->process_count, 1);
+	for (size_t i = 0; i < loaded->process_count; i++)
+		ck_assert_uint_eq(loaded->processes[i].inner_pid, 0);
+	snapshot_destroy(loaded);
+	memcpy(section, "NSPD", 4);
+	section[8]--;
+	body.count -= 4;
+	wrap(&body, &short_of);
+	expect_refused(short_of.bytes, short_of.count, "it is damaged: its pid namespaces");
+	snapshot_destroy(snapshot);
+}
+END_TEST
+
 START_TEST(details_that_cannot_be_are_told)
 {
 	for (int way = 0; way < 6; way++) {
@@ -397,6 +419,7 @@ int main(void)
 	tcase_add_test(cases, what_a_later_tracealloc_adds_is_passed_by);
 	tcase_add_test(cases, sections_that_are_missing_or_stand_twice_are_told);
 	tcase_add_test(cases, the_details_of_the_timeline_may_be_missing);
+	tcase_add_test(cases, inner_pids_are_of_all_processes_or_of_none);
 	tcase_add_test(cases, details_that_cannot_be_are_told);
 	tcase_add_test(cases, figures_that_do_not_add_up_are_told);
 	tcase_add_test(cases, the_size_follows_the_sites_not_the_figures);

@@ -169,6 +169,8 @@ static void expect_rest(const struct snapshot *s, struct buffer *out)
 		buffer_printf(out, "DTLS %u %llu %llu\n", s->detail_sites[i].site,
 			      (unsigned long long)s->detail_sites[i].bytes,
 			      (unsigned long long)s->detail_sites[i].blocks);
+	for (size_t i = 0; i < s->process_count; i++)
+		buffer_printf(out, "NSPD %u\n", s->processes[i].inner_pid);
 }
 
 static void expect_threads(const struct snapshot *s, struct buffer *out)

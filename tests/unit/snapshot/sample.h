@@ -133,6 +133,7 @@ static inline void sample_add_around(struct snapshot *snapshot, uint64_t *state)
 	for (uint32_t i = 0; i < 2; i++) {
 		struct snapshot_process process = {
 			.pid = 100 + i,
+			.inner_pid = i * 7,
 			.parent = i * 100,
 			.tree = (uint32_t)sample_next(state, 2),
 			.command = sample_string(snapshot, state, "command", 5),
@@ -263,9 +264,9 @@ static inline void sample_expect_same_around(const struct snapshot *a, const str
 	ck_assert_uint_eq(a->process_count, b->process_count);
 	for (size_t i = 0; i < a->process_count; i++) {
 		const struct snapshot_process *one = &a->processes[i], *other = &b->processes[i];
-		ck_assert(one->pid == other->pid && one->parent == other->parent &&
-			  one->tree == other->tree && one->exited == other->exited &&
-			  one->exit_status == other->exit_status &&
+		ck_assert(one->pid == other->pid && one->inner_pid == other->inner_pid &&
+			  one->parent == other->parent && one->tree == other->tree &&
+			  one->exited == other->exited && one->exit_status == other->exit_status &&
 			  one->signalled == other->signalled && one->signal == other->signal);
 		ck_assert(sample_same_string(one->command, other->command));
 		ck_assert(sample_same_string(one->engine, other->engine));

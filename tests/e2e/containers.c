@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Processes in namespaces and a root of their own, as containers are made of, seen from outside:
+ * counts, lines, both process ids, and that nothing of the host is taken for what a link in there
+ * leads to.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "lib/code.h"
+#include "lib/engine.h"
+#include "lib/suite.h"
+#include "lib/tracealloc.h"
+
+/* tests/targets/special/inmate.c */
+enum { THREADS = 100, BLOCKS = 10, BLOCK_BYTES = 4000, BATCHES = 8, LINE = 20 };
+
+static void make_directory(const struct scratch *scratch, const char *name)
+{
+	_cleanup_free_ char *path = scratch_file(scratch, name);
+
+	ck_assert_int_eq(mkdir(path, 0755), 0);
+}
+
+static void copy(const struct scratch *scratch, const char *from, const char *to)
+{
+	_cleanup_free_ char *path = scratch_file(scratch, to);
+
+	ck_assert_int_eq(process_call(scratch, "copy", ARGV("cp", "-L", from, path)), 0);
+}
+
+/* A root with a program and the libraries that it needs, and nothing else. */
+static void make_root(const struct scratch *scratch)
+{
+	static const char *const directories[] = {"root", "root/bin", "root/lib", "root/lib64",
+						  "root/lib/x86_64-linux-gnu"};
+
+	for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++)
+		make_directory(scratch, directories[i]);
+	copy(scratch, "/lib64/ld-linux-x86-64.so.2", "root/lib64/ld-linux-x86-64.so.2");
+	copy(scratch, "/lib/x86_64-linux-gnu/libc.so.6", "root/lib/x86_64-linux-gnu/libc.so.6");
+}
+
+static char *build(const struct scratch *scratch, const char *const flags[])
+{
+	return suite_build(scratch, "special/inmate.c", "root/bin/inmate", flags);
+}
+
+/* A process of its own user, mount and pid namespaces; *pid_ret is what it is called here. */
+static void start_inmate(const struct scratch *scratch, int batches, struct process *ret,
+			 pid_t *pid_ret)
+{
+	_cleanup_free_ char *root = scratch_file(scratch, "root");
+	char number[16], path[64];
+
+	snprintf(number, sizeof(number), "%d", batches);
+	process_start(scratch, "inmate",
+		      ARGV("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork",
+			   "--kill-child", "--root", root, "/bin/inmate", number),
+		      ret);
+	process_wait_output(ret, "ready 1\n");
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", ret->pid, ret->pid);
+	_cleanup_fclose_ FILE *children = fopen(path, "re");
+	ck_assert_msg(children && fscanf(children, "%d", pid_ret) == 1, "no child of unshare");
+}
+
+static void attach_and_work(const struct scratch *scratch, int engine, struct process *inmate,
+			    pid_t pid, struct report *ret)
+{
+	_cleanup_process_ struct process attach = {0};
+
+	tracealloc_start_attach(scratch, ARGV("--engine", engine_name(engine), "--show", "total"),
+				pid, &attach);
+	tracealloc_until_probed(&attach, pid);
+	process_send(inmate, "\n");
+	process_wait_output(inmate, "done\n");
+	process_signal(&attach, SIGINT);
+	ck_assert_int_eq(process_wait(&attach), 0);
+	tracealloc_report(scratch, ret);
+	code_expect_clean(pid);
+	process_close_input(inmate);
+	ck_assert_int_eq(process_wait(inmate), 0);
+}
+
+static void expect_counts(const struct report *report, int batches, pid_t pid)
+{
+	struct report_figures line = report_at(report, "inmate.c", LINE);
+	int64_t blocks = (int64_t)batches * THREADS * BLOCKS;
+
+	ck_assert_int_eq(line.total_blocks, blocks);
+	ck_assert_int_eq(line.total_bytes, blocks * BLOCK_BYTES);
+	ck_assert_int_eq(line.current_blocks, 0);
+	ck_assert_int_eq(report_total(report, "unknown_releases"), 0);
+	const json_t *process = report_process(report, pid);
+	ck_assert_ptr_nonnull(process);
+	ck_assert_int_eq(json_integer_value(json_object_get(process, "inner_pid")), 1);
+}
+
+START_TEST(a_container_is_counted_line_by_line_however_many_threads_come_and_go)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process inmate = {0};
+	_cleanup_report_ struct report report = {0};
+	int batches = _i == ENGINE_JUMP ? BATCHES : 1;
+	pid_t pid;
+
+	scratch_make(&scratch);
+	make_root(&scratch);
+	_cleanup_free_ char *program = build(&scratch, ARGV("-O1", "-g", "-pthread"));
+	start_inmate(&scratch, batches, &inmate, &pid);
+	attach_and_work(&scratch, _i, &inmate, pid, &report);
+	expect_counts(&report, batches, pid);
+}
+END_TEST
+
+START_TEST(debug_information_is_taken_from_the_containers_own_root)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process inmate = {0};
+	_cleanup_report_ struct report report = {0};
+	pid_t pid;
+
+	scratch_make(&scratch);
+	make_root(&scratch);
+	_cleanup_free_ char *program =
+		build(&scratch, ARGV("-O1", "-g", "-pthread", "-Wl,--build-id=none"));
+	make_directory(&scratch, "root/bin/.debug");
+	_cleanup_free_ char *debug = scratch_file(&scratch, "root/bin/.debug/inmate.dbg");
+	_cleanup_free_ char *link = NULL;
+	ck_assert_int_gt(asprintf(&link, "--add-gnu-debuglink=%s", debug), 0);
+	ck_assert_int_eq(process_call(&scratch, "split",
+				      ARGV("objcopy", "--only-keep-debug", program, debug)),
+			 0);
+	ck_assert_int_eq(process_call(&scratch, "strip", ARGV("strip", program)), 0);
+	ck_assert_int_eq(process_call(&scratch, "link", ARGV("objcopy", link, program)), 0);
+	start_inmate(&scratch, 1, &inmate, &pid);
+	attach_and_work(&scratch, ENGINE_JUMP, &inmate, pid, &report);
+	expect_counts(&report, 1, pid);
+}
+END_TEST
+
+/* A FIFO in there would make whoever opens it wait; a link that leads up leads to its own root. */
+START_TEST(what_lies_in_wait_in_a_container_is_not_followed)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process inmate = {0};
+	_cleanup_report_ struct report report = {0};
+	pid_t pid;
+
+	scratch_make(&scratch);
+	make_root(&scratch);
+	_cleanup_free_ char *program =
+		build(&scratch, ARGV("-O1", "-g", "-pthread", "-Wl,--build-id=none"));
+	_cleanup_free_ char *outside = scratch_file(&scratch, "outside.dbg");
+	_cleanup_free_ char *link = NULL;
+	ck_assert_int_gt(asprintf(&link, "--add-gnu-debuglink=%s", outside), 0);
+	ck_assert_int_eq(process_call(&scratch, "split",
+				      ARGV("objcopy", "--only-keep-debug", program, outside)),
+			 0);
+	ck_assert_int_eq(process_call(&scratch, "strip", ARGV("strip", program)), 0);
+	ck_assert_int_eq(process_call(&scratch, "link", ARGV("objcopy", link, program)), 0);
+	make_directory(&scratch, "root/bin/.debug");
+	_cleanup_free_ char *fifo = scratch_file(&scratch, "root/bin/outside.dbg");
+	_cleanup_free_ char *escape = scratch_file(&scratch, "root/bin/.debug/outside.dbg");
+	ck_assert_int_eq(mkfifo(fifo, 0666), 0);
+	ck_assert_int_eq(symlink(outside, escape), 0);
+	start_inmate(&scratch, 1, &inmate, &pid);
+	attach_and_work(&scratch, ENGINE_JUMP, &inmate, pid, &report);
+	ck_assert_uint_eq(report_at(&report, "inmate.c", 0).rows, 0);
+	/* The C library allocates for each thread, too, and that is charged to who made it. */
+	ck_assert_int_ge(report_labelled(&report, "inmate+0x").total_blocks,
+			 (int64_t)THREADS * BLOCKS);
+}
+END_TEST
+
+START_TEST(the_text_report_says_both_process_ids)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process inmate = {0};
+	char expected[64], number[16];
+	pid_t pid;
+
+	scratch_make(&scratch);
+	make_root(&scratch);
+	_cleanup_free_ char *program = build(&scratch, ARGV("-O1", "-g", "-pthread"));
+	start_inmate(&scratch, 1, &inmate, &pid);
+	snprintf(number, sizeof(number), "%d", pid);
+	snprintf(expected, sizeof(expected), "(pid %d, 1 in its own namespace)\n", pid);
+	int status = tracealloc_call(&scratch, ARGV("attach", "--for", "10ms", number));
+	ck_assert_int_eq(status, 0);
+	_cleanup_free_ char *said = tracealloc_text(&scratch, "call.out");
+	ck_assert_msg(strstr(said, expected) != NULL, "it says \"%s\"", said);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("containers");
+	TCase *tests = suite_case(suite, "containers", 60);
+
+	tcase_add_loop_test(tests,
+			    a_container_is_counted_line_by_line_however_many_threads_come_and_go, 0,
+			    ENGINES);
+	tcase_add_test(tests, debug_information_is_taken_from_the_containers_own_root);
+	tcase_add_test(tests, what_lies_in_wait_in_a_container_is_not_followed);
+	tcase_add_test(tests, the_text_report_says_both_process_ids);
+	return suite_run(suite);
+}
