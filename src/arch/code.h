@@ -18,7 +18,7 @@ enum {
 	CODE_BREAKPOINT_BYTES = 1,
 	CODE_JUMP_BYTES = 5, /* jmp rel32 */
 	CODE_INSTRUCTION_MAX_BYTES = 15,
-	CODE_SLOT_MAX_BYTES = 32, /* holds any relocated instruction with its jumps and literal */
+	CODE_SLOT_MAX_BYTES = 48, /* holds any relocated instruction with its jumps and literal */
 };
 
 /*
@@ -130,6 +130,13 @@ struct code_slot {
  */
 struct error *code_relocate(const struct code_reader *reader, target_addr site, target_addr slot,
 			    struct code_slot *ret);
+
+/*
+ * The same for a slot anywhere: where a branch or the jump back is out of reach, it goes through an
+ * address behind it. A rip-relative operand must still be in reach.
+ */
+struct error *code_relocate_far(const struct code_reader *reader, target_addr site,
+				target_addr slot, struct code_slot *ret);
 
 /*
  * Where a thread stopped at offset within a slot belongs in the original code; false where the copy

@@ -13,6 +13,7 @@ enum {
 	MODRM_REG_JUMP = 4 << 3, /* ff /4 is jmp, ff /2 is call */
 	MODRM_MOD_DISP32 = 0x80,
 	WORD_BYTES = 8,
+	FAR_JUMP_BYTES = 6 + WORD_BYTES, /* jmp qword [rip], and the address behind it */
 };
 
 /* One copy being written; `slot` is where it will run. */
@@ -20,6 +21,7 @@ struct copy {
 	const struct instruction *instruction;
 	target_addr slot;
 	struct code_slot *out;
+	bool far; /* jumps may go through an address behind them */
 	bool out_of_reach;
 };
 
@@ -30,7 +32,7 @@ static target_addr here(const struct copy *copy)
 
 /*
  * The longest copies are a computed call (push 6 + 15 + literal 8 = 29) and a loop (15 + two jumps
- * of 5 = 25): CODE_SLOT_MAX_BYTES holds any of them.
+ * of 14 = 43): CODE_SLOT_MAX_BYTES holds any of them.
  */
 static void put(struct copy *copy, const void *bytes, size_t count)
 {
@@ -47,12 +49,25 @@ static void put_displacement(struct copy *copy, target_addr from, target_addr to
 	memcpy(at, &displacement, sizeof displacement);
 }
 
+/* How long the jump is that leads to `to` from `ahead` bytes further on. */
+static uint8_t jump_bytes(const struct copy *copy, size_t ahead, target_addr to)
+{
+	uint8_t bytes[CODE_JUMP_BYTES];
+	target_addr from = target_addr_add(here(copy), (int64_t)ahead);
+	return code_encode_jump(from, to, bytes) || !copy->far ? CODE_JUMP_BYTES : FAR_JUMP_BYTES;
+}
+
 static void put_jump(struct copy *copy, target_addr to)
 {
-	uint8_t bytes[CODE_JUMP_BYTES] = {0};
-	if (!code_encode_jump(here(copy), to, bytes))
+	uint8_t bytes[FAR_JUMP_BYTES] = {0};
+	size_t count = jump_bytes(copy, 0, to);
+	if (count == FAR_JUMP_BYTES) {
+		memcpy(bytes, "\xff\x25", 2);
+		memcpy(bytes + count - WORD_BYTES, &to.v, WORD_BYTES);
+	} else if (!code_encode_jump(here(copy), to, bytes)) {
 		copy->out_of_reach = true;
-	put(copy, bytes, sizeof bytes);
+	}
+	put(copy, bytes, count);
 }
 
 /* The original bytes, with a rip-relative operand made to mean the same address from here. */
@@ -84,9 +99,23 @@ static void put_taken_jump(struct copy *copy)
 	put_jump(copy, copy->instruction->target);
 }
 
+/* A branch within the slot, over the jump back. */
+static void put_branch_over(struct copy *copy, uint8_t opcode)
+{
+	target_addr next = copy->instruction->next;
+	uint8_t bytes[2] = {opcode, jump_bytes(copy, sizeof bytes, next)};
+	put(copy, bytes, sizeof bytes);
+	put_jump_back(copy);
+	put_taken_jump(copy);
+}
+
 static void put_conditional_jump(struct copy *copy)
 {
 	const struct instruction *instruction = copy->instruction;
+	if (jump_bytes(copy, 0, instruction->target) == FAR_JUMP_BYTES) {
+		put_branch_over(copy, 0x70 | (instruction->decoded.opcode & 0x0f));
+		return;
+	}
 	/* The condition is the low half of the opcode in both forms, 7x and 0f 8x. */
 	uint8_t bytes[6] = {0x0f, (uint8_t)(0x80 | (instruction->decoded.opcode & 0x0f))};
 	put_displacement(copy, target_addr_add(here(copy), sizeof bytes), instruction->target,
@@ -101,7 +130,7 @@ static void put_short_branch(struct copy *copy)
 {
 	const struct instruction *instruction = copy->instruction;
 	put(copy, instruction->bytes, instruction->decoded.length);
-	copy->out->bytes[copy->out->count - 1] = CODE_JUMP_BYTES;
+	copy->out->bytes[copy->out->count - 1] = jump_bytes(copy, 0, instruction->next);
 	put_jump_back(copy);
 	put_taken_jump(copy);
 }
@@ -129,10 +158,10 @@ static void put_branch(struct copy *copy)
  * instruction that changes neither flags nor registers, and there is nothing between it and the
  * jump that could lose state.
  */
-static void put_push_return(struct copy *copy, size_t jump_bytes)
+static void put_push_return(struct copy *copy, size_t ahead)
 {
 	uint8_t push[PUSH_LITERAL_BYTES] = {0xff, 0x35};
-	int32_t displacement = (int32_t)jump_bytes;
+	int32_t displacement = (int32_t)ahead;
 	memcpy(push + 2, &displacement, sizeof displacement);
 	put(copy, push, sizeof push);
 }
@@ -144,7 +173,7 @@ static void put_return_literal(struct copy *copy)
 
 static void put_call(struct copy *copy)
 {
-	put_push_return(copy, CODE_JUMP_BYTES);
+	put_push_return(copy, jump_bytes(copy, PUSH_LITERAL_BYTES, copy->instruction->target));
 	put_taken_jump(copy);
 	put_return_literal(copy);
 }
@@ -280,8 +309,8 @@ static void put_instruction(struct copy *copy)
 	}
 }
 
-struct error *code_relocate(const struct code_reader *reader, target_addr site, target_addr slot,
-			    struct code_slot *ret)
+static struct error *relocate(const struct code_reader *reader, target_addr site, target_addr slot,
+			      bool far, struct code_slot *ret)
 {
 	struct instruction instruction;
 	struct error *err = instruction_read(reader, site, &instruction);
@@ -293,7 +322,7 @@ struct error *code_relocate(const struct code_reader *reader, target_addr site, 
 				 "the instruction at 0x%" PRIx64 " cannot be moved: it %s", site.v,
 				 reason);
 	struct code_slot out = {.length = instruction.decoded.length};
-	struct copy copy = {.instruction = &instruction, .slot = slot, .out = &out};
+	struct copy copy = {.instruction = &instruction, .slot = slot, .out = &out, .far = far};
 	put_instruction(&copy);
 	if (copy.out_of_reach)
 		return error_new(ERROR_UNSUPPORTED,
@@ -302,6 +331,18 @@ struct error *code_relocate(const struct code_reader *reader, target_addr site, 
 				 site.v, slot.v);
 	*ret = out;
 	return NULL;
+}
+
+struct error *code_relocate(const struct code_reader *reader, target_addr site, target_addr slot,
+			    struct code_slot *ret)
+{
+	return relocate(reader, site, slot, false, ret);
+}
+
+struct error *code_relocate_far(const struct code_reader *reader, target_addr site,
+				target_addr slot, struct code_slot *ret)
+{
+	return relocate(reader, site, slot, true, ret);
 }
 
 bool code_slot_resume(const struct code_slot *slot, size_t offset, target_addr site,

@@ -259,17 +259,23 @@ static bool owns(const struct slack *slack, const struct site *site)
 	return site->address.v >= slack->owner.v && site->address.v < slack->end.v;
 }
 
+/* The module's own slack first, then what never goes away, then that from however far. */
+enum { SLACK_OWN, SLACK_PERMANENT, SLACK_FAR, SLACK_WAYS };
+
 static struct error *place_slot(struct probe_set *set, struct site *site)
 {
 	struct error *reason = NULL;
-	/* The module's own first, then what never goes away. */
-	for (size_t n = 0; n < set->slack_count * 2; n++) {
+	for (size_t n = 0; n < set->slack_count * SLACK_WAYS; n++) {
 		struct slack *slack = &set->slacks[n % set->slack_count];
-		if (n < set->slack_count ? !owns(slack, site) : !slack->permanent)
+		size_t way = n / set->slack_count;
+		if (way == SLACK_OWN ? !owns(slack, site) : !slack->permanent)
 			continue;
 		target_addr at = {(slack->next.v + 7) & ~7ul}; /* literals in slots are aligned */
 		error_free(reason);
-		reason = code_relocate(&set->original_reader, site->address, at, &site->slot);
+		reason = way == SLACK_FAR ? code_relocate_far(&set->original_reader, site->address,
+							      at, &site->slot)
+					  : code_relocate(&set->original_reader, site->address, at,
+							  &site->slot);
 		if (reason || at.v + site->slot.count > slack->end.v)
 			continue;
 		struct error *err =

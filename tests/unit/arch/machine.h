@@ -197,6 +197,19 @@ static inline struct arena arena_new(void)
 	return arena;
 }
 
+/* Puts the slots where nothing else of the arena is in reach of 32 bits. */
+static inline void arena_part(struct arena *arena)
+{
+	for (int i = 0; i < 2; i++) {
+		uint64_t page = arena->slots[i] - SLOT_OFFSET;
+		uint64_t away = arena->site - SITE_OFFSET + (i ? 7 * GIB / 2 : -(7 * GIB / 2));
+		if (mremap((void *)(uintptr_t)page, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   (void *)(uintptr_t)away) == MAP_FAILED)
+			abort();
+		arena->slots[i] = away + SLOT_OFFSET;
+	}
+}
+
 /* Takes the state at a fault out of the signal frame and leaves the code that made it. */
 static inline void take_fault(int signal, siginfo_t *info, void *frame)
 {

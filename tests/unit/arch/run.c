@@ -23,6 +23,7 @@ enum {
 
 struct bench {
 	struct arena arena;
+	bool far;
 	uint64_t seed;
 	struct machine start;
 	uint8_t data[MEMORY_BYTES], stack[MEMORY_BYTES];
@@ -83,13 +84,17 @@ static void poison(void)
 	}
 }
 
-static void setup(void)
+/* far: copies run out of reach of what they are copies of, as code_relocate_far makes them. */
+static void setup(bool far)
 {
 	bench = (struct bench){.arena = arena_new(), .seed = 0x9e3779b97f4a7c15u};
 	const char *seed = getenv("SEED");
 	if (seed)
 		bench.seed = strtoull(seed, NULL, 0) | 1;
 	machine_catch_faults();
+	bench.far = far;
+	if (far)
+		arena_part(&bench.arena);
 	poison();
 }
 
@@ -174,8 +179,9 @@ static struct error *relocate(const uint8_t *bytes, size_t length, int which, st
 {
 	struct flat flat = {.base = bench.arena.site, .bytes = bytes, .count = length};
 	struct code_reader reader = flat_reader(&flat);
-	return code_relocate(&reader, (target_addr){bench.arena.site},
-			     (target_addr){bench.arena.slots[which]}, ret);
+	target_addr site = {bench.arena.site}, slot = {bench.arena.slots[which]};
+	return bench.far ? code_relocate_far(&reader, site, slot, ret)
+			 : code_relocate(&reader, site, slot, ret);
 }
 
 /*
@@ -296,7 +302,7 @@ static void check_no_refusal(void)
 
 START_TEST(conditional_jumps_do_the_same_under_all_flags)
 {
-	setup();
+	setup(_i != 0);
 	const int8_t displacements[] = {5, 40, 127, -30, -128};
 	for (int flags = 0; flags < 64; flags++) {
 		/* CF PF AF ZF SF OF */
@@ -319,13 +325,14 @@ START_TEST(conditional_jumps_do_the_same_under_all_flags)
 	check_no_refusal();
 	ck_assert_uint_eq(bench.taken, bench.runs / 2);
 	ck_assert_uint_eq(bench.fell_through, bench.runs / 2);
-	ck_assert_uint_eq(bench.resumed, bench.fell_through * 2);
+	/* From afar a taken branch has a jump of its own, where a thread can be stopped, too. */
+	ck_assert_uint_eq(bench.resumed, (_i ? bench.runs : bench.fell_through) * 2);
 }
 END_TEST
 
 START_TEST(loops_and_jrcxz_do_the_same_for_all_counts)
 {
-	setup();
+	setup(_i != 0);
 	const uint64_t counts[] = {0, 1, 2, 0x100000000, 0x100000001, UINT64_MAX, 0xffffffff};
 	const int8_t displacements[] = {5, 127, -30, -128};
 	for (uint8_t opcode = 0xe0; opcode <= 0xe3; opcode++)
@@ -350,7 +357,7 @@ END_TEST
 
 START_TEST(direct_jumps_calls_and_returns_do_the_same)
 {
-	setup();
+	setup(_i != 0);
 	for (int i = 0; i < 50; i++) {
 		poison();
 		uint8_t jump[5] = {0xe9}, call[5] = {0xe8}, bound[6] = {0xf2, 0xe8};
@@ -387,7 +394,7 @@ static void compare_computed(uint8_t rex, uint8_t modrm, const uint8_t *rest, si
 
 START_TEST(calls_and_jumps_through_registers_do_the_same)
 {
-	setup();
+	setup(_i != 0);
 	const uint8_t nothing[1] = {0};
 	for (uint8_t number = 0; number < REGISTERS; number++) {
 		if (number == RSP)
@@ -412,7 +419,7 @@ static void aim(uint8_t number, int32_t displacement)
 
 START_TEST(calls_and_jumps_through_memory_do_the_same)
 {
-	setup();
+	setup(_i != 0);
 	const int32_t displacements[] = {0, 8, -8, 0x7f, -0x80, 0x12345678, -0x12345678};
 	for (uint8_t number = 0; number < REGISTERS; number++)
 		for (size_t i = 0; i < sizeof displacements / sizeof *displacements; i++) {
@@ -435,7 +442,7 @@ END_TEST
 
 START_TEST(calls_and_jumps_through_the_stack_do_the_same)
 {
-	setup();
+	setup(_i != 0);
 	const int32_t displacements[] = {0,    8,    16,    0x70,  0x78, 0x7c,
 					 0x7f, 0x80, 0x200, -0x10, -0x80};
 	for (size_t i = 0; i < sizeof displacements / sizeof *displacements; i++) {
@@ -464,7 +471,7 @@ END_TEST
 
 START_TEST(calls_and_jumps_through_relative_slots_do_the_same)
 {
-	setup();
+	setup(false);
 	for (int i = 0; i < 50; i++) {
 		poison();
 		uint64_t offset = 8 * random_below(MEMORY_BYTES / 8), landing = pad(2);
@@ -608,7 +615,7 @@ static void aim_relative(uint8_t *bytes, const ZydisDecodedInstruction *decoded,
 
 START_TEST(random_instructions_do_the_same)
 {
-	setup();
+	setup(false);
 	ZydisDecoder decoder;
 	ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 	for (int i = 0; i < RANDOM_TRIES; i++) {
@@ -637,12 +644,12 @@ int main(void)
 	Suite *suite = suite_create("relocated code, run");
 	TCase *tests = tcase_create("run");
 	tcase_set_timeout(tests, 120);
-	tcase_add_test(tests, conditional_jumps_do_the_same_under_all_flags);
-	tcase_add_test(tests, loops_and_jrcxz_do_the_same_for_all_counts);
-	tcase_add_test(tests, direct_jumps_calls_and_returns_do_the_same);
-	tcase_add_test(tests, calls_and_jumps_through_registers_do_the_same);
-	tcase_add_test(tests, calls_and_jumps_through_memory_do_the_same);
-	tcase_add_test(tests, calls_and_jumps_through_the_stack_do_the_same);
+	tcase_add_loop_test(tests, conditional_jumps_do_the_same_under_all_flags, 0, 2);
+	tcase_add_loop_test(tests, loops_and_jrcxz_do_the_same_for_all_counts, 0, 2);
+	tcase_add_loop_test(tests, direct_jumps_calls_and_returns_do_the_same, 0, 2);
+	tcase_add_loop_test(tests, calls_and_jumps_through_registers_do_the_same, 0, 2);
+	tcase_add_loop_test(tests, calls_and_jumps_through_memory_do_the_same, 0, 2);
+	tcase_add_loop_test(tests, calls_and_jumps_through_the_stack_do_the_same, 0, 2);
 	tcase_add_test(tests, calls_and_jumps_through_relative_slots_do_the_same);
 	tcase_add_test(tests, random_instructions_do_the_same);
 	suite_add_tcase(suite, tests);
