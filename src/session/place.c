@@ -489,9 +489,10 @@ struct error *place_pools(struct session_space *space, const struct module *modu
 						     : plan_family(space, module, family);
 	if (!err || error_kind_of(err) == ERROR_NO_MEMORY)
 		return take_ptr(err);
-	struct error *failure =
-		space->plan_count ? place_plans_refused(space, error_message(err)) : NULL;
-	return failure ? failure : refuse_family(space, module, family, error_message(err));
+	struct error *failure = refuse_family(space, module, family, error_message(err));
+	return failure || !space->breakpoints_only || !space->plan_count
+		       ? failure
+		       : place_plans_refused(space, error_message(err));
 }
 
 static struct error *find_linker(const struct module *module, target_addr *entry_ret,
@@ -571,6 +572,13 @@ struct error *place_plans_written(struct session_space *space)
 	return err;
 }
 
+static struct error *refuse_plan(struct session_space *space, const struct space_plan *plan,
+				 const char *reason)
+{
+	return plan->family ? refuse_family(space, &plan->module, plan->family, reason)
+			    : watch(space, &plan->module, "_dl_debug_state", PROBE_LINKER);
+}
+
 struct error *place_plans_refused(struct session_space *space, const char *reason)
 {
 	size_t count = space->plan_count;
@@ -580,11 +588,13 @@ struct error *place_plans_refused(struct session_space *space, const char *reaso
 	for (size_t i = 0; i < count; i++)
 		jumps_withdraw(space->jumps, space->plans[i].module.start,
 			       space->plans[i].module.end);
-	for (size_t i = 0; !err && i < count; i++) {
-		const struct space_plan *plan = &space->plans[i];
-		err = plan->family ? refuse_family(space, &plan->module, plan->family, reason)
-				   : watch(space, &plan->module, "_dl_debug_state", PROBE_LINKER);
-	}
+	/* Those of rules before what they call. */
+	for (size_t i = 0; !err && i < count; i++)
+		if (pools_hold(&space->probe_list->pools, space->plans[i].family))
+			err = refuse_plan(space, &space->plans[i], reason);
+	for (size_t i = 0; !err && i < count; i++)
+		if (!pools_hold(&space->probe_list->pools, space->plans[i].family))
+			err = refuse_plan(space, &space->plans[i], reason);
 	return err;
 }
 

@@ -237,13 +237,17 @@ static struct error *probe_modules(struct session_space *space)
 		err = add_slack(space, &space->modules.items[i]);
 	if (!err)
 		err = place_unwinders(space);
+	/* Breakpoints are in at once: what is hidden inside a pool's call must not be seen before.
+	 */
+	if (!err && space->engine == SESSION_ENGINE_BREAKPOINT)
+		err = probe_pools(space);
 	for (size_t i = 0; !err && i < space->modules.count; i++) {
 		const struct module *module = &space->modules.items[i];
 		const struct allocator_family *family = place_family_of(module->image);
 		if (family && !place_is_done(space, module, family))
 			err = place_family(space, module, family);
 	}
-	if (!err)
+	if (!err && space->engine != SESSION_ENGINE_BREAKPOINT)
 		err = probe_pools(space);
 	for (size_t i = 0; !err && i < space->modules.count; i++)
 		err = place_linker(space, &space->modules.items[i]);

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "lib/code.h"
 #include "lib/engine.h"
 #include "lib/suite.h"
 #include "lib/tracealloc.h"
@@ -93,6 +94,87 @@ START_TEST(without_rules_the_chunks_are_what_is_seen)
 		       ARGV(program, "pool"), &report);
 	ck_assert_int_eq(report_total(&report, "total_bytes"),
 			 report_total(&report, "total_blocks") * 4096);
+}
+END_TEST
+
+/* Breakpoints are put in while the program runs: each function is told of when it has its own. */
+static bool are_placed(const void *context)
+{
+	static const char *const functions[] = {"pool_refill", "pool_get",  "pool_get_many",
+						"pool_store",  "pool_node", "pool_put",
+						"pool_grow",   "malloc",    "free"};
+	_cleanup_free_ char *said = process_errors(context);
+	bool all = true;
+
+	for (size_t i = 0; i < sizeof(functions) / sizeof(*functions); i++) {
+		char mark[64];
+		snprintf(mark, sizeof(mark), ": %s in ", functions[i]);
+		all &= strstr(said, mark) != NULL;
+	}
+	return all;
+}
+
+START_TEST(a_running_program_is_attached_to_and_let_go_as_it_was)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process target = {0}, attach = {0};
+	_cleanup_report_ struct report report = {0};
+
+	scratch_make(&scratch);
+	_cleanup_free_ char *file = write_rules(&scratch, pool_rules);
+	_cleanup_free_ char *program = suite_build(&scratch, "pools.c", "pools", ARGV("-O2", "-g"));
+	process_start(&scratch, "target", ARGV(program, "serve"), &target);
+	process_wait_output(&target, "ready");
+	tracealloc_start_attach(
+		&scratch,
+		ARGV("--engine", engine_name(_i), "--show", "total", "-v", "--alloc-file", file),
+		target.pid, &attach);
+	tracealloc_until_probed(&attach, target.pid);
+	if (_i == ENGINE_BREAKPOINT)
+		process_until(are_placed, &attach, "all functions to be probed");
+	process_send(&target, "\n");
+	process_wait_output(&target, "used");
+	process_signal(&attach, SIGINT);
+	ck_assert_int_eq(process_wait(&attach), 0);
+	tracealloc_report(&scratch, &report);
+	code_expect_clean(target.pid);
+	process_close_input(&target);
+	ck_assert_int_eq(process_wait(&target), 0);
+	_cleanup_json_ json_t *truth = truth_load(&scratch, "target.out");
+	truth_expect_lines(truth, &report, "total");
+	ck_assert_int_eq(report_total(&report, "total_blocks"),
+			 truth_integer(truth, "total_blocks"));
+}
+END_TEST
+
+START_TEST(what_a_killed_tracealloc_leaves_far_from_its_agent_is_removed)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process target = {0};
+	char pid[16];
+
+	scratch_make(&scratch);
+	_cleanup_free_ char *file = write_rules(&scratch, pool_rules);
+	_cleanup_free_ char *program = suite_build(&scratch, "pools.c", "pools", ARGV("-O2", "-g"));
+	process_start(&scratch, "target", ARGV(program, "serve"), &target);
+	process_wait_output(&target, "ready");
+	snprintf(pid, sizeof(pid), "%d", target.pid);
+	for (int round = 0; round < 2; round++) {
+		_cleanup_process_ struct process attach = {0};
+		tracealloc_start_attach(&scratch, ARGV("--engine", "jump", "--alloc-file", file),
+					target.pid, &attach);
+		tracealloc_until_probed(&attach, target.pid);
+		process_signal(&attach, SIGKILL);
+		process_wait(&attach);
+		process_send(&target, "\n");
+		process_wait_output(&target, round ? "used\nused" : "used");
+	}
+	ck_assert_int_eq(tracealloc_call(&scratch, ARGV("doctor", "--clean", pid)), 0);
+	_cleanup_free_ char *said = tracealloc_text(&scratch, "call.out");
+	ck_assert_msg(strstr(said, ": removed\n") != NULL, "it says \"%s\"", said);
+	code_expect_clean(target.pid);
+	process_close_input(&target);
+	ck_assert_int_eq(process_wait(&target), 0);
 }
 END_TEST
 
@@ -264,6 +346,9 @@ int main(void)
 	tcase_add_test(counts, a_pool_beside_its_allocator_is_counted_by_jumps);
 	tcase_add_test(counts, a_wrapper_that_ends_in_a_jump_to_malloc_counts_once);
 	tcase_add_loop_test(counts, without_rules_the_chunks_are_what_is_seen, 0, ENGINES);
+	tcase_add_loop_test(counts, a_running_program_is_attached_to_and_let_go_as_it_was, 0,
+			    ENGINES);
+	tcase_add_test(counts, what_a_killed_tracealloc_leaves_far_from_its_agent_is_removed);
 	tcase_add_test(counts, a_stripped_program_has_its_functions_named_by_address);
 	tcase_add_test(counts, a_class_of_cxx_is_named_as_it_is_written_and_may_throw);
 	tcase_add_test(words, an_address_without_code_is_refused_before_anything_is_written);

@@ -2,7 +2,7 @@
 /*
  * A program with pools of its own, whose functions are made known by --alloc. pools MODE: "pool"
  * (blocks are carved out of chunks from malloc), "wrapper" (functions that end in a jump to the C
- * library's).
+ * library's), "serve" (says "ready", and uses the pool at each byte of its input).
  */
 #include "truth.h"
 
@@ -118,10 +118,29 @@ static void use_wrapper(void)
 	FREE(between);
 }
 
+/* By read and write alone: streams would allocate beside the pool. */
+static void serve(void)
+{
+	char byte;
+
+	if (write(1, "ready\n", 6) != 6)
+		truth_fail("cannot write\n");
+	while (read(0, &byte, 1) == 1) {
+		use_pool();
+		if (write(1, "used\n", 5) != 5)
+			truth_fail("cannot write\n");
+	}
+	truth_print();
+}
+
 int main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "pool";
 
+	if (strcmp(mode, "serve") == 0) {
+		serve();
+		return 0;
+	}
 	if (strcmp(mode, "pool") == 0)
 		use_pool();
 	else
