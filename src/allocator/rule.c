@@ -338,9 +338,36 @@ bool allocator_rule_means_module(const struct allocator_rule *rule, const char *
 	return fnmatch(rule->module, path, 0) == 0;
 }
 
+/*
+ * Link-time optimization of gcc and of clang gives a function that was local to its file another
+ * name; it is the same function.
+ */
+static bool matches_renamed(const char *pattern, const char *linkage)
+{
+	static const char *const suffixes[] = {".lto_priv.", ".llvm."};
+	const char *end = NULL;
+	for (size_t i = 0; !end && i < sizeof suffixes / sizeof suffixes[0]; i++)
+		end = strstr(linkage, suffixes[i]);
+	_cleanup_free_ char *name = end ? strndup(linkage, (size_t)(end - linkage)) : NULL;
+	return name && fnmatch(pattern, name, 0) == 0;
+}
+
+/* Parts of functions, and copies that take other arguments: meant by whoever names them as such. */
+static bool is_changed(const char *linkage)
+{
+	static const char *const suffixes[] = {".cold", ".part.", ".isra.", ".constprop."};
+	for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
+		if (strstr(linkage, suffixes[i]))
+			return true;
+	return false;
+}
+
 bool allocator_rule_means_function(const struct allocator_rule *rule, const char *linkage,
 				   const char *readable)
 {
-	return !rule->by_address && (fnmatch(rule->name, linkage, 0) == 0 ||
-				     (readable && fnmatch(rule->name, readable, 0) == 0));
+	if (rule->by_address || (is_changed(linkage) && !strchr(rule->name, '.')))
+		return false;
+	return fnmatch(rule->name, linkage, 0) == 0 ||
+	       (readable && fnmatch(rule->name, readable, 0) == 0) ||
+	       matches_renamed(rule->name, linkage);
 }

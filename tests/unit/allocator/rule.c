@@ -179,6 +179,30 @@ START_TEST(a_rule_means_functions_as_linked_or_as_read)
 }
 END_TEST
 
+START_TEST(what_link_time_optimization_has_renamed_is_meant_and_changed_copies_are_not)
+{
+	_cleanup_allocator_rules_ struct allocator_rules rules = {0};
+	const struct allocator_rule *rule = only(&rules, "pool_get(ptr=arg2)");
+	ck_assert(allocator_rule_means_function(rule, "pool_get.lto_priv.0", NULL));
+	ck_assert(allocator_rule_means_function(rule, "pool_get.llvm.1234567890", NULL));
+	ck_assert(!allocator_rule_means_function(rule, "pool_get_all.lto_priv.0", NULL));
+	ck_assert(!allocator_rule_means_function(rule, "pool_get.constprop.0", NULL));
+	ck_assert(!allocator_rule_means_function(rule, "pool_get.isra.0", NULL));
+	ck_assert(!allocator_rule_means_function(rule, "pool_get.lto_priv.0.cold", NULL));
+	allocator_rules_deinit(&rules);
+	rule = only(&rules, "pool_*(ptr=arg2)");
+	ck_assert(allocator_rule_means_function(rule, "pool_get.lto_priv.0", NULL));
+	ck_assert(!allocator_rule_means_function(rule, "pool_get.cold", NULL));
+	ck_assert(!allocator_rule_means_function(rule, "pool_get.part.0", NULL));
+	allocator_rules_deinit(&rules);
+	rule = only(&rules, "pool_get.isra.*(ptr=arg2)");
+	ck_assert(allocator_rule_means_function(rule, "pool_get.isra.0", NULL));
+	allocator_rules_deinit(&rules);
+	rule = only(&rules, "Pool::get(ptr=arg2)");
+	ck_assert(!allocator_rule_means_function(rule, "_ZN4Pool3getEm.cold", "Pool::get"));
+}
+END_TEST
+
 START_TEST(a_file_of_rules_has_one_a_line_with_comments)
 {
 	_cleanup_allocator_rules_ struct allocator_rules rules = {0};
@@ -313,6 +337,8 @@ static Suite *rule_suite(void)
 	tcase_add_test(tests, an_address_stands_in_place_of_a_name);
 	tcase_add_test(tests, a_rule_means_modules_by_their_last_part_or_whole_path);
 	tcase_add_test(tests, a_rule_means_functions_as_linked_or_as_read);
+	tcase_add_test(tests,
+		       what_link_time_optimization_has_renamed_is_meant_and_changed_copies_are_not);
 	tcase_add_test(tests, a_file_of_rules_has_one_a_line_with_comments);
 	tcase_add_test(tests, whatever_is_right_is_read_as_it_was_meant);
 	tcase_add_test(tests, whatever_is_wrong_is_complained_of_within_its_text);
