@@ -208,8 +208,8 @@ static bool has_allocator(const struct session_space *space)
  */
 static bool is_loading(const struct session_space *space)
 {
-	enum { PROGRAM_AND_LINKER = 2 };
-	return space->modules.count <= PROGRAM_AND_LINKER &&
+	enum { PROGRAM_LINKER_AND_VDSO = 3 };
+	return space->modules.count <= PROGRAM_LINKER_AND_VDSO &&
 	       image_interpreter(space->modules.items[0].image) && !has_allocator(space);
 }
 

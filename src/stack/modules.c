@@ -46,7 +46,7 @@ static struct error *read_modules(struct modules *ret, struct registry *registry
 		const struct proc_mapping *mapping = &maps.items[i];
 		struct module module = {.start = {mapping->start}, .end = {mapping->end}};
 		image_addr address;
-		if (!mapping->executable || !mapping->inode)
+		if (!mapping->executable || (!mapping->inode && !proc_is_vdso(mapping)))
 			continue;
 		err = registry_open(registry, pid, mapping, &module.image_id, &module.image);
 		if (error_catch(&err, ERROR_NOT_FOUND) || error_catch(&err, ERROR_UNSUPPORTED))

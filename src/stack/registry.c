@@ -52,7 +52,8 @@ static struct error *open_new(struct registry *registry, pid_t pid,
 	if (proc_has_own_root(pid))
 		options = (struct image_options){
 			.root = root, .path_in_root = proc_path_in_root(pid, mapping->path)};
-	struct error *err = proc_open_mapped(pid, mapping, &fd);
+	struct error *err = proc_is_vdso(mapping) ? proc_copy_mapped(pid, mapping, &fd)
+						  : proc_open_mapped(pid, mapping, &fd);
 	if (!err)
 		err = image_open(fd, mapping->path, &options, ret);
 	if (err && error_kind_of(err) != ERROR_NO_MEMORY) {

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -460,4 +461,32 @@ struct error *proc_program(pid_t pid, char **ret)
 			       : error_system(errno, "cannot read %s", link);
 	*ret = strndup(path, (size_t)count);
 	return *ret ? NULL : error_no_memory();
+}
+
+bool proc_is_vdso(const struct proc_mapping *mapping)
+{
+	return !mapping->inode && strcmp(mapping->path, "[vdso]") == 0;
+}
+
+struct error *proc_copy_mapped(pid_t pid, const struct proc_mapping *mapping, int *fd_ret)
+{
+	enum { COPY_MAX_BYTES = 1 << 20 };
+	char path[64];
+	size_t count = mapping->end - mapping->start;
+	if (count > COPY_MAX_BYTES)
+		return error_new(ERROR_UNSUPPORTED, "'%s' is too large", mapping->path);
+	snprintf(path, sizeof path, "/proc/%d/mem", pid);
+	_cleanup_close_ int memory = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int copy = memfd_create("copy", MFD_CLOEXEC);
+	_cleanup_free_ char *bytes = malloc(count);
+	if (!bytes)
+		return error_no_memory();
+	if (memory < 0 || copy < 0 ||
+	    pread(memory, bytes, count, (off_t)mapping->start) != (ssize_t)count ||
+	    pwrite(copy, bytes, count, 0) != (ssize_t)count)
+		return error_new(ERROR_NOT_FOUND, "cannot read what is mapped as '%s'",
+				 mapping->path);
+	*fd_ret = copy;
+	copy = -1;
+	return NULL;
 }

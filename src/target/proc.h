@@ -103,6 +103,12 @@ void proc_comm(pid_t pid, pid_t tid, char name[16]);
  */
 struct error *proc_open_mapped(pid_t pid, const struct proc_mapping *mapping, int *fd_ret);
 
+/* Whether a mapping is the code that the kernel gives to every process (vdso(7)). */
+bool proc_is_vdso(const struct proc_mapping *mapping);
+
+/* Copies the memory of a mapping that is no file's into a file of its own. */
+struct error *proc_copy_mapped(pid_t pid, const struct proc_mapping *mapping, int *fd_ret);
+
 #define _cleanup_proc_maps_ __attribute__((__cleanup__(proc_maps_deinit)))
 
 #endif

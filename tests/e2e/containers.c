@@ -112,7 +112,7 @@ START_TEST(a_container_is_counted_line_by_line_however_many_threads_come_and_go)
 
 	scratch_make(&scratch);
 	make_root(&scratch);
-	_cleanup_free_ char *program = build(&scratch, ARGV("-O1", "-g", "-pthread"));
+	free(build(&scratch, ARGV("-O1", "-g", "-pthread")));
 	start_inmate(&scratch, batches, &inmate, &pid);
 	attach_and_work(&scratch, _i, &inmate, pid, &report);
 	expect_counts(&report, batches, pid);
@@ -188,7 +188,7 @@ START_TEST(the_text_report_says_both_process_ids)
 
 	scratch_make(&scratch);
 	make_root(&scratch);
-	_cleanup_free_ char *program = build(&scratch, ARGV("-O1", "-g", "-pthread"));
+	free(build(&scratch, ARGV("-O1", "-g", "-pthread")));
 	start_inmate(&scratch, 1, &inmate, &pid);
 	snprintf(number, sizeof(number), "%d", pid);
 	snprintf(expected, sizeof(expected), "(pid %d, 1 in its own namespace)\n", pid);

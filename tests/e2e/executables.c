@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "lib/engine.h"
@@ -215,15 +216,94 @@ START_TEST(a_static_program_without_symbols_is_counted_by_addresses)
 }
 END_TEST
 
+/* Whether a frame of the row's traceback is of that module and has that function's name. */
+static bool has_frame(const json_t *row, const char *module, const char *function)
+{
+	const json_t *frame;
+	size_t i;
+
+	json_array_foreach(json_object_get(row, "frames"), i, frame)
+	{
+		if (strcmp(report_string(frame, "module"), module) == 0 &&
+		    strstr(report_string(frame, "function"), function))
+			return true;
+	}
+	return false;
+}
+
+START_TEST(a_frame_of_the_vdso_is_named_and_passed)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_report_ struct report report = {0};
+	const json_t *row;
+	size_t i, rows_with = 0;
+
+	scratch_make(&scratch);
+	_cleanup_free_ char *program =
+		suite_build(&scratch, "special/clock.c", "program", ARGV("-O1", "-g"));
+	int status = tracealloc_run(
+		&scratch,
+		ARGV("--engine", engine_name(_i), "--show", "total", "--group-by", "traceback"),
+		ARGV(program), &report);
+	ck_assert_int_eq(status, 0);
+	json_array_foreach(json_object_get(report.root, "rows"), i, row)
+	{
+		if (!has_frame(row, "[vdso]", "clock_gettime"))
+			continue;
+		ck_assert(has_frame(row, program, "main"));
+		ck_assert(has_frame(row, program, "on_signal"));
+		rows_with++;
+	}
+	ck_assert_uint_gt(rows_with, 0);
+	ck_assert_int_eq(report_total(&report, "incomplete_stacks"), 0);
+}
+END_TEST
+
+/* tests/targets/special/inmate.c: a hundred threads allocate ten blocks each on this line. */
+enum { INMATE_LINE = 20, INMATE_BLOCKS = 1000 };
+
+START_TEST(a_program_that_was_deleted_or_replaced_is_read_as_it_runs)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process target = {0}, attach = {0};
+	_cleanup_report_ struct report report = {0};
+	bool replaced = _i / ENGINES;
+
+	scratch_make(&scratch);
+	_cleanup_free_ char *program =
+		suite_build(&scratch, "special/inmate.c", "program", ARGV("-O1", "-g", "-pthread"));
+	process_start(&scratch, "target", ARGV(program, "1"), &target);
+	process_wait_output(&target, "ready");
+	ck_assert_int_eq(unlink(program), 0);
+	if (replaced)
+		ck_assert_int_eq(process_call(&scratch, "copy", ARGV("cp", "/bin/true", program)),
+				 0);
+	tracealloc_start_attach(
+		&scratch, ARGV("--engine", engine_name(_i % ENGINES), "--show", "total", "-v"),
+		target.pid, &attach);
+	tracealloc_until_probed(&attach, target.pid);
+	process_send(&target, "\n");
+	process_wait_output(&target, "done");
+	process_signal(&attach, SIGINT);
+	ck_assert_int_eq(process_wait(&attach), 0);
+	tracealloc_report(&scratch, &report);
+	ck_assert_int_eq(report_at(&report, "inmate.c", INMATE_LINE).total_blocks, INMATE_BLOCKS);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("executables");
 	TCase *kinds = suite_case(suite, "kinds", 60);
+	TCase *files = suite_case(suite, "files", 60);
 	TCase *bare = suite_case(suite, "without symbols", 60);
 
 	tcase_add_loop_test(kinds, every_kind_is_counted_as_it_counts_itself, 0, ROWS);
 	tcase_add_test(bare, a_static_program_without_symbols_is_told_what_to_do);
 	tcase_add_loop_test(bare, a_static_program_without_symbols_is_counted_by_addresses, 0,
 			    ENGINES);
+	tcase_add_loop_test(files, a_frame_of_the_vdso_is_named_and_passed, 0, ENGINES);
+	tcase_add_loop_test(files, a_program_that_was_deleted_or_replaced_is_read_as_it_runs, 0,
+			    2 * ENGINES);
 	return suite_run(suite);
 }
