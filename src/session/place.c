@@ -408,21 +408,25 @@ static struct error *plan_family(struct session_space *space, const struct modul
  * What a rule means calls the allocator. By breakpoints, beside an allocator that has its jumps
  * already, the inner calls would be counted as well.
  */
-static bool is_too_late(const struct session_space *space, const struct allocator_family *family)
+static bool may_have_breakpoints(const struct session_space *space,
+				 const struct allocator_family *family)
 {
-	return pools_hold(&space->probe_list->pools, family) && jumps_have_allocator(space->jumps);
+	if (space->engine == SESSION_ENGINE_JUMP)
+		return false;
+	return !pools_hold(&space->probe_list->pools, family) ||
+	       !jumps_have_allocator(space->jumps);
 }
 
 static struct error *refuse_family(struct session_space *space, const struct module *module,
 				   const struct allocator_family *family, const char *reason)
 {
-	bool late = is_too_late(space, family);
-	if (space->engine != SESSION_ENGINE_JUMP && !late) {
-		if (pools_hold(&space->probe_list->pools, family))
+	bool is_pools = pools_hold(&space->probe_list->pools, family);
+	if (may_have_breakpoints(space, family)) {
+		if (is_pools)
 			space->breakpoints_because = "functions of --alloc have breakpoints";
 		return break_family(space, module, family, reason);
 	}
-	if (late)
+	if (is_pools)
 		log_write(space->log, LOG_WARNING,
 			  "process %d: functions of --alloc in \"%s\" are not seen: %s; "
 			  "--engine breakpoint sees them",
@@ -490,7 +494,7 @@ struct error *place_pools(struct session_space *space, const struct module *modu
 	if (!err || error_kind_of(err) == ERROR_NO_MEMORY)
 		return take_ptr(err);
 	struct error *failure = refuse_family(space, module, family, error_message(err));
-	return failure || !space->breakpoints_only || !space->plan_count
+	return failure || !space->breakpoints_because || !space->plan_count
 		       ? failure
 		       : place_plans_refused(space, error_message(err));
 }
