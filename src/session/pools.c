@@ -87,7 +87,8 @@ static bool consider(void *context, const struct image_symbol *symbol)
 {
 	struct search *search = context;
 	const struct allocator_rules *rules = search->pools->rules;
-	if ((!symbol->function && !symbol->ifunc) || is_found(search->found, symbol->start))
+	/* Of an IFUNC the resolver's address is known, not what it will choose. */
+	if (!symbol->function || symbol->ifunc || is_found(search->found, symbol->start))
 		return true;
 	_cleanup_free_ char *readable = image_demangle(symbol->name);
 	for (size_t i = 0; i < rules->count && !search->error; i++) {
@@ -95,9 +96,8 @@ static bool consider(void *context, const struct image_symbol *symbol)
 		if (rule->by_address || !means(search, rule) ||
 		    !allocator_rule_means_function(rule, symbol->name, readable))
 			continue;
-		/* Of an IFUNC the name alone is kept: what it stands for is not known here. */
 		search->error = add(search->found, rule, strdup(readable ? readable : symbol->name),
-				    symbol->ifunc ? (image_addr){0} : symbol->start);
+				    symbol->start);
 		break;
 	}
 	return !search->error;

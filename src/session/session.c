@@ -389,8 +389,8 @@ void session_warn_idle_rules(const struct session *session)
 	const struct allocator_rule *rule;
 	while ((rule = pools_next_idle(&session->probes.pools, &index)))
 		log_write(session->options->log, LOG_WARNING,
-			  "rule '%s' means no function: it may have been inlined, or its name "
-			  "stripped: give its address in place of the name",
+			  "rule '%s' means no function: it may have been inlined, its name "
+			  "stripped (give its address), or be an IFUNC (name what that chooses)",
 			  rule->text);
 }
 

@@ -323,6 +323,27 @@ START_TEST(a_rule_that_means_nothing_is_said)
 }
 END_TEST
 
+START_TEST(of_an_ifunc_what_it_chooses_is_named)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_report_ struct report report = {0};
+
+	scratch_make(&scratch);
+	_cleanup_free_ char *program =
+		suite_build(&scratch, "special/chosen.c", "chosen", ARGV("-O2", "-g"));
+	int status = tracealloc_call(
+		&scratch, ARGV("run", "--alloc", "chosen_get(size=arg1) -> ptr", "--", program));
+	ck_assert_int_eq(status, 0);
+	_cleanup_free_ char *errors = tracealloc_text(&scratch, "call.err");
+	ck_assert_ptr_nonnull(strstr(errors, "or be an IFUNC (name what that chooses)\n"));
+	status = tracealloc_run(&scratch,
+				ARGV("--show", "total", "--alloc", "*_get(size=arg1) -> ptr"),
+				ARGV(program), &report);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(report_at(&report, "chosen.c", 0).total_bytes, 10 * 77);
+}
+END_TEST
+
 START_TEST(a_pattern_that_means_too_much_is_refused)
 {
 	_cleanup_scratch_ struct scratch scratch = {0};
@@ -356,6 +377,7 @@ int main(void)
 			    sizeof(refusals) / sizeof(*refusals));
 	tcase_add_test(words, a_fault_in_a_file_is_found_by_line_and_column);
 	tcase_add_test(words, a_rule_that_means_nothing_is_said);
+	tcase_add_test(words, of_an_ifunc_what_it_chooses_is_named);
 	tcase_add_test(words, a_pattern_that_means_too_much_is_refused);
 	return suite_run(suite);
 }
