@@ -388,7 +388,10 @@ START_TEST(what_is_no_regular_file_is_refused_though_its_inode_be_right)
 	check_refused_as_it_is(file.directory);
 	check_refused_as_it_is("/dev/null");
 	/* A regular file, but behind a link that only the kernel can follow. */
-	check_refused_as_it_is("/proc/self/exe");
+	_cleanup_close_ int behind = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+	char link[64];
+	snprintf(link, sizeof link, "/proc/self/fd/%d", behind);
+	check_refused_as_it_is(link);
 	check_refused(getpid(), "", file.status.st_ino);
 	check_refused(getpid(), "[heap]", file.status.st_ino);
 }
@@ -403,6 +406,18 @@ static void live_below_a_new_root(int to)
 	child_says(to, &done, sizeof done);
 	sleep_for_ever();
 }
+
+START_TEST(the_executable_is_opened_whatever_its_name)
+{
+	struct stat status;
+	ck_assert_int_eq(stat("/proc/self/exe", &status), 0);
+	struct proc_mapping mapping = {
+		.start = PAGE, .end = PAGE, .inode = status.st_ino, .path = "/gone (deleted)"};
+	_cleanup_close_ int fd = -1;
+	ok(proc_open_mapped(getpid(), &mapping, &fd));
+	ck_assert_int_ge(fd, 0);
+}
+END_TEST
 
 START_TEST(links_do_not_lead_out_of_the_root_of_the_target)
 {
@@ -450,6 +465,7 @@ int main(void)
 	tcase_add_test(tests, a_fifo_of_the_same_name_neither_hangs_nor_is_taken);
 	tcase_add_test(tests, a_link_to_the_mapped_file_is_followed);
 	tcase_add_test(tests, what_is_no_regular_file_is_refused_though_its_inode_be_right);
+	tcase_add_test(tests, the_executable_is_opened_whatever_its_name);
 	tcase_add_test(tests, links_do_not_lead_out_of_the_root_of_the_target);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);
