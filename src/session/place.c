@@ -320,9 +320,11 @@ static bool family_throws(const struct allocator_family *family)
 	return function;
 }
 
-/* Whether one of the families that are loaded may be left by exceptions. */
+/* Whether one of the families that are loaded may be left by exceptions, as whatever rules mean. */
 static bool is_left_by_exceptions(const struct session_space *space)
 {
+	if (space->probe_list->pools.rules)
+		return true;
 	for (size_t i = 0; i < space->modules.count; i++) {
 		const struct allocator_family *family =
 			place_family_of(space->modules.items[i].image);
@@ -472,15 +474,9 @@ struct error *place_family(struct session_space *space, const struct module *mod
 /* Why nothing that a rule means can have jumps in this space, NULL: nothing is known against it. */
 static const char *obstacle_of(const struct session_space *space)
 {
-	static const char *const throwing[] = {"__cxa_throw", "rust_eh_personality",
-					       "_d_throwdwarf", "__gnat_personality_v0"};
 	if (probe_set_has_allocator(space->probes))
 		return "the allocator has breakpoints";
-	for (size_t i = 0; i < space->modules.count; i++)
-		for (size_t j = 0; j < sizeof throwing / sizeof throwing[0]; j++)
-			if (has_symbol(&space->modules.items[i], throwing[j]))
-				return "an exception could pass through a function of --alloc";
-	return NULL;
+	return space->unwinder_refusal;
 }
 
 struct error *place_pools(struct session_space *space, const struct module *module,

@@ -77,7 +77,7 @@ END_TEST
 
 START_TEST(a_wrapper_that_ends_in_a_jump_to_malloc_counts_once)
 {
-	expect_counted("auto", wrapper_rules, "wrapper", ARGV("-O2", "-g"));
+	expect_counted("jump", wrapper_rules, "wrapper", ARGV("-O2", "-g"));
 	expect_counted("breakpoint", wrapper_rules, "wrapper", ARGV("-O2", "-g", "-fno-plt"));
 	expect_counted("breakpoint", wrapper_rules, "wrapper", ARGV("-O0", "-g"));
 }
@@ -230,7 +230,7 @@ START_TEST(a_class_of_cxx_is_named_as_it_is_written_and_may_throw)
 
 	scratch_make(&scratch);
 	int status = tracealloc_run(&scratch,
-				    ARGV("--show", "total", "--alloc",
+				    ARGV("--engine", engine_name(_i), "--show", "total", "--alloc",
 					 "arena:*Arena::get(size=arg2) -> ptr", "--alloc",
 					 "arena:*Arena::put(ptr=arg2)"),
 				    ARGV(program), &report);
@@ -239,7 +239,8 @@ START_TEST(a_class_of_cxx_is_named_as_it_is_written_and_may_throw)
 	ck_assert_ptr_nonnull(strstr(said, "caught 100\n"));
 	_cleanup_json_ json_t *truth = truth_load(&scratch, "traced.out");
 	truth_expect_line_totals(truth, &report);
-	ck_assert_int_eq(report_total(&report, "unknown_releases"), 0);
+	/* What it throws is allocated inside, and released by whoever catches it. */
+	ck_assert_int_le(report_total(&report, "unknown_releases"), 100);
 }
 END_TEST
 
@@ -371,7 +372,8 @@ int main(void)
 			    ENGINES);
 	tcase_add_test(counts, what_a_killed_tracealloc_leaves_far_from_its_agent_is_removed);
 	tcase_add_test(counts, a_stripped_program_has_its_functions_named_by_address);
-	tcase_add_test(counts, a_class_of_cxx_is_named_as_it_is_written_and_may_throw);
+	tcase_add_loop_test(counts, a_class_of_cxx_is_named_as_it_is_written_and_may_throw, 0,
+			    ENGINES);
 	tcase_add_test(words, an_address_without_code_is_refused_before_anything_is_written);
 	tcase_add_loop_test(words, what_is_no_rule_is_said_in_one_line, 0,
 			    sizeof(refusals) / sizeof(*refusals));
