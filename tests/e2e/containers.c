@@ -70,13 +70,12 @@ static void start_inmate(const struct scratch *scratch, int batches, struct proc
 	ck_assert_msg(children && fscanf(children, "%d", pid_ret) == 1, "no child of unshare");
 }
 
-static void attach_and_work(const struct scratch *scratch, int engine, struct process *inmate,
-			    pid_t pid, struct report *ret)
+static void attach_and_work(const struct scratch *scratch, const char *engine,
+			    struct process *inmate, pid_t pid, struct report *ret)
 {
 	_cleanup_process_ struct process attach = {0};
 
-	tracealloc_start_attach(scratch, ARGV("--engine", engine_name(engine), "--show", "total"),
-				pid, &attach);
+	tracealloc_start_attach(scratch, ARGV("--engine", engine, "--show", "total"), pid, &attach);
 	tracealloc_until_probed(&attach, pid);
 	process_send(inmate, "\n");
 	process_wait_output(inmate, "done\n");
@@ -114,8 +113,36 @@ START_TEST(a_container_is_counted_line_by_line_however_many_threads_come_and_go)
 	make_root(&scratch);
 	free(build(&scratch, ARGV("-O1", "-g", "-pthread")));
 	start_inmate(&scratch, batches, &inmate, &pid);
-	attach_and_work(&scratch, _i, &inmate, pid, &report);
+	attach_and_work(&scratch, engine_name(_i), &inmate, pid, &report);
 	expect_counts(&report, batches, pid);
+}
+END_TEST
+
+/* Another C library than the host's, which is nowhere on it: all of the root is that. */
+START_TEST(a_container_with_another_c_library_is_counted)
+{
+	static const char *const linking[] = {"-rdynamic", "-static"};
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process inmate = {0};
+	_cleanup_report_ struct report report = {0};
+	pid_t pid;
+
+	scratch_make(&scratch);
+	make_directory(&scratch, "root");
+	make_directory(&scratch, "root/bin");
+	make_directory(&scratch, "root/lib");
+	copy(&scratch, "/usr/lib/x86_64-linux-musl/libc.so", "root/lib/ld-musl-x86_64.so.1");
+	_cleanup_free_ char *source = suite_source("special/inmate.c");
+	_cleanup_free_ char *program = scratch_file(&scratch, "root/bin/inmate");
+	ck_assert_int_eq(
+		process_call(&scratch, "compiler",
+			     ARGV("musl-gcc", "-O1", "-g", linking[_i % 2], source, "-o", program)),
+		0);
+	start_inmate(&scratch, 1, &inmate, &pid);
+	attach_and_work(&scratch, _i / 2 ? "breakpoint" : "auto", &inmate, pid, &report);
+	struct report_figures line = report_at(&report, "inmate.c", LINE);
+	ck_assert_int_eq(line.total_blocks, (int64_t)THREADS * BLOCKS);
+	ck_assert_int_eq(line.current_blocks, 0);
 }
 END_TEST
 
@@ -140,7 +167,7 @@ START_TEST(debug_information_is_taken_from_the_containers_own_root)
 	ck_assert_int_eq(process_call(&scratch, "strip", ARGV("strip", program)), 0);
 	ck_assert_int_eq(process_call(&scratch, "link", ARGV("objcopy", link, program)), 0);
 	start_inmate(&scratch, 1, &inmate, &pid);
-	attach_and_work(&scratch, ENGINE_JUMP, &inmate, pid, &report);
+	attach_and_work(&scratch, "jump", &inmate, pid, &report);
 	expect_counts(&report, 1, pid);
 }
 END_TEST
@@ -171,7 +198,7 @@ START_TEST(what_lies_in_wait_in_a_container_is_not_followed)
 	ck_assert_int_eq(mkfifo(fifo, 0666), 0);
 	ck_assert_int_eq(symlink(outside, escape), 0);
 	start_inmate(&scratch, 1, &inmate, &pid);
-	attach_and_work(&scratch, ENGINE_JUMP, &inmate, pid, &report);
+	attach_and_work(&scratch, "jump", &inmate, pid, &report);
 	ck_assert_uint_eq(report_at(&report, "inmate.c", 0).rows, 0);
 	/* The C library allocates for each thread, too, and that is charged to who made it. */
 	ck_assert_int_ge(report_labelled(&report, "inmate+0x").total_blocks,
@@ -207,6 +234,7 @@ int main(void)
 	tcase_add_loop_test(tests,
 			    a_container_is_counted_line_by_line_however_many_threads_come_and_go, 0,
 			    ENGINES);
+	tcase_add_loop_test(tests, a_container_with_another_c_library_is_counted, 0, 4);
 	tcase_add_test(tests, debug_information_is_taken_from_the_containers_own_root);
 	tcase_add_test(tests, what_lies_in_wait_in_a_container_is_not_followed);
 	tcase_add_test(tests, the_text_report_says_both_process_ids);
