@@ -47,6 +47,8 @@ struct allocator_function {
 	bool leaf;
 	/* The same, where the module has the family's leaf_marker. */
 	bool leaf_if_marked;
+	/* May call other functions of the catalogue: they must be told from calls of their own. */
+	bool calls_others;
 	/* May be left by an exception. */
 	bool throws;
 };

@@ -123,14 +123,15 @@ static struct error *mark_point(struct probe_set *set, const struct probe_reques
 
 /*
  * One stop a call instead of two: where the size argument is proved to be readable at the exits,
- * the entry needs no probe. ERROR_UNSUPPORTED where it is not, with nothing armed.
+ * the entry needs no probe: unless inner calls are to be told by it. ERROR_UNSUPPORTED where it is
+ * not, with nothing armed.
  */
 static struct error *insert_sized(struct probe_set *set, const struct probe_request *request)
 {
 	const struct allocator_function *function = request->function;
 	_cleanup_survival_ struct survival survival = {0};
 	if (request->purpose != PROBE_ALLOCATOR || function->role != ALLOCATOR_CREATE ||
-	    function->whole || function->count_argument ||
+	    function->whole || function->calls_others || function->count_argument ||
 	    function->result != ALLOCATOR_RETURNS_ADDRESS)
 		return error_new(ERROR_UNSUPPORTED, "more than the size is needed");
 	struct error *err = survival_find(&set->original_reader, request->entry,

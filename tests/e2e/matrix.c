@@ -264,12 +264,52 @@ START_TEST(what_is_counted_on_every_line_is_what_the_program_counted)
 }
 END_TEST
 
+/* The number at the end of the line "total: ..." under the heading "allocated ... nrequests". */
+static int64_t jemalloc_requests(const char *statistics)
+{
+	enum { COLUMN = 6 }; /* allocated, nmalloc, its rate, ndalloc, its rate, nrequests */
+	const char *heading = strstr(statistics, "allocated         nmalloc");
+	const char *line = heading ? strstr(heading, "\ntotal:") : NULL;
+	ck_assert_msg(line != NULL, "jemalloc has no statistics");
+	char *at = (char *)(uintptr_t)line + strlen("\ntotal:");
+	int64_t number = 0;
+	for (int i = 0; i < COLUMN; i++)
+		number = strtoll(at, &at, 10);
+	return number;
+}
+
+/* What it makes for itself is counted by jemalloc, too: the buffers of its statistics. */
+START_TEST(what_is_counted_in_all_is_what_jemalloc_itself_has_counted)
+{
+	static const struct row row = {"jemalloc",
+				       "glibc",
+				       "dynamic",
+				       "C++",
+				       "g++ operators.cc -DTHROWS=0 -DSTATISTICS " LOADED
+				       "-ljemalloc",
+				       .module = "libjemalloc"};
+	enum { OF_ITS_OWN = 2 };
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_report_ struct report report = {0};
+	scratch_make(&scratch);
+	_cleanup_free_ char *program = build(&scratch, &row);
+	ck_assert_int_eq(
+		run(&scratch, &row, program, _i == ENGINE_JUMP ? "auto" : "breakpoint", &report),
+		0);
+	_cleanup_free_ char *statistics = tracealloc_text(&scratch, "traced.err");
+	ck_assert_int_eq(report_total(&report, "total_blocks") + OF_ITS_OWN,
+			 jemalloc_requests(statistics));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("matrix");
 	TCase *tests = suite_case(suite, "matrix", 60);
 	tcase_add_loop_test(tests, what_is_counted_on_every_line_is_what_the_program_counted, 0,
 			    ROWS);
+	tcase_add_loop_test(tests, what_is_counted_in_all_is_what_jemalloc_itself_has_counted, 0,
+			    ENGINES);
 	printf("%-15s  %-5s  %-14s  %-7s  %-10s  %6s\n", "allocator", "libc", "linking", "language",
 	       "engine", "blocks");
 	fflush(stdout);

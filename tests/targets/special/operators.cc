@@ -2,12 +2,18 @@
 /*
  * Calls operator new and delete in all their forms, and keeps count by itself (../truth.h). Each
  * line that makes blocks leaves one of them behind. A new handler throws what the standard library
- * never does: it must arrive. THROWS: how often.
+ * never does: it must arrive. THROWS: how often. STATISTICS: jemalloc prints its own at the end.
  */
 #include <new>
 #include <stdexcept>
 
 #include "../truth.h"
+
+#ifdef STATISTICS
+extern "C" {
+const char *malloc_conf = "stats_print:true";
+}
+#endif
 
 #ifndef THROWS
 #define THROWS 3
