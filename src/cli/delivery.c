@@ -18,16 +18,18 @@ struct error *delivery_open(const struct options *options, int standard_fd, stru
 	return err;
 }
 
-static struct error *save(struct delivery *delivery, struct snapshot *snapshot)
+static struct error *save(struct delivery *delivery, const struct lookup *lookup,
+			  struct snapshot *snapshot)
 {
-	struct error *err = sources_keep(snapshot);
+	struct error *err = sources_keep(snapshot, lookup);
 	return err ? err : saved_write(snapshot, &delivery->snapshot);
 }
 
 struct error *delivery_write(struct delivery *delivery, const struct options *options,
 			     struct snapshot *snapshot)
 {
-	struct error *unsaved = delivery->snapshot.path ? save(delivery, snapshot) : NULL;
+	struct error *unsaved =
+		delivery->snapshot.path ? save(delivery, &options->lookup, snapshot) : NULL;
 	struct error *err = presentation_write(options, &options->query, snapshot,
 					       PRESENTATION_LIVE, &delivery->report);
 	if (!unsaved || !err)

@@ -14,9 +14,9 @@ struct error *command_diff(const struct options *options, struct ending *ret)
 	_cleanup_snapshot_ struct snapshot *old = NULL, *new = NULL;
 	struct error *err = output_open("report", options->report_path, STDOUT_FILENO, &output);
 	if (!err)
-		err = saved_read(options->paths[0], &log, &old);
+		err = saved_read(options->paths[0], &options->lookup, &log, &old);
 	if (!err)
-		err = saved_read(options->paths[1], &log, &new);
+		err = saved_read(options->paths[1], &options->lookup, &log, &new);
 	if (err)
 		return err;
 	struct query query = options->query;

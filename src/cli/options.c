@@ -111,6 +111,23 @@ static struct error *set_alloc_file(struct options *options, const struct option
 	return *value ? rules_read(value, &options->rules) : bad_value(row, value);
 }
 
+static struct error *set_debug_path(struct options *options, const struct options_row *row,
+				    const char *value)
+{
+	bool known;
+	struct error *err = lookup_add_debug_path(&options->lookup, value, &known);
+	options->session.debug_paths = options->lookup.debug_paths;
+	return err || known ? err : bad_value(row, value);
+}
+
+static struct error *set_source_path(struct options *options, const struct options_row *row,
+				     const char *value)
+{
+	bool known;
+	struct error *err = lookup_add_source_path(&options->lookup, value, &known);
+	return err || known ? err : bad_value(row, value);
+}
+
 static struct error *set_unreachable(struct options *options, const struct options_row *row,
 				     const char *value)
 {
@@ -420,6 +437,10 @@ static const struct options_row rows[] = {
 	 set_charge},
 	{0, "skip", "PATTERN", "a pattern such as 'pool_*' or '*/libx.so*'", ASKED, OPTIONS_ANSWER,
 	 "do not charge functions, files or modules that match; may be repeated", set_skip},
+	{0, "debug-path", "DIR", "the name of a directory", EVERY, OPTIONS_ANSWER,
+	 "look for debug files there, before /usr/lib/debug; may be repeated", set_debug_path},
+	{0, "source-path", "OLD=NEW", "OLD=NEW, the beginnings of two paths", ASKED, OPTIONS_ANSWER,
+	 "read source files of OLD below NEW; may be repeated", set_source_path},
 	{0, "report", "FILE", "the name of a file", ASKED, OPTIONS_ANSWER,
 	 "write the report there (default: standard output, of run standard error)", set_report},
 	{0, "output", "FILE", "the name of a file", TRACED, OPTIONS_ANSWER,
@@ -466,6 +487,7 @@ void options_deinit(struct options *options)
 {
 	allocator_rules_deinit(&options->rules);
 	suppressions_deinit(&options->suppressions);
+	lookup_deinit(&options->lookup);
 	free(options->skip);
 	free(options->filters);
 	free(options->paths);

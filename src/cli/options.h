@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "cli/limits.h"
+#include "cli/lookup.h"
 #include "cli/suppressions.h"
 #include "cli/words.h"
 #include "report/report.h"
@@ -77,6 +78,7 @@ struct options {
 	struct allocator_rules rules; /* session.rules points to it once there is one */
 	const char **skip;
 	size_t skip_capacity;
+	struct lookup lookup;		  /* session.debug_paths points to its own */
 	struct limits limits;		  /* --fail-on */
 	struct suppressions suppressions; /* query.suppressions points to them */
 	struct query_filter *filters;	  /* query.filters points to them */

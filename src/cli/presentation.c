@@ -17,6 +17,8 @@ struct source_context {
 	const struct snapshot *snapshot;
 	const struct snapshot *old;
 	struct image_sources *files;
+	const struct lookup *lookup;
+	bool only_moved;
 };
 
 static void destroy_sourcesp(struct image_sources **sources)
@@ -30,7 +32,9 @@ static const char *source_line(void *context, const char *file, uint32_t line)
 	const char *text = snapshot_source_text(source->snapshot, file, line);
 	if (!text && source->old)
 		text = snapshot_source_text(source->old, file, line);
-	return text || !source->files ? text : image_sources_line(source->files, file, line);
+	if (text || !source->files)
+		return text;
+	return lookup_source_line(source->lookup, source->files, file, line, source->only_moved);
 }
 
 struct error *presentation_check(const struct options *options, const struct output *output)
@@ -84,10 +88,17 @@ static struct error *render(const struct options *options, const struct query *q
 			    enum presentation_origin origin, struct buffer *out)
 {
 	__attribute__((__cleanup__(destroy_sourcesp))) struct image_sources *files = NULL;
-	struct error *err = origin == PRESENTATION_LIVE ? image_sources_create(&files) : NULL;
+	bool live = origin == PRESENTATION_LIVE;
+	struct error *err = NULL;
+	if (live || options->lookup.move_count)
+		err = image_sources_create(&files);
 	if (err)
 		return err;
-	struct source_context context = {.snapshot = snapshot, .old = old, .files = files};
+	struct source_context context = {.snapshot = snapshot,
+					 .old = old,
+					 .files = files,
+					 .lookup = &options->lookup,
+					 .only_moved = !live};
 	struct report_source source = {.line = source_line, .context = &context};
 	const struct report_format *format = options->format;
 	err = format->write_table  ? render_table(options, query, old, snapshot, &source, out)

@@ -14,7 +14,8 @@
 #include "cli/output.h"
 #include "snapshot/snapshot.h"
 
-/* Of a session that has just ended source files are read, of a saved snapshot never. */
+/* Of a session that has just ended source files are read, of a saved snapshot those that
+ * --source-path leads to. */
 enum presentation_origin { PRESENTATION_LIVE, PRESENTATION_SAVED };
 
 /*
@@ -28,8 +29,8 @@ struct error *presentation_check_question(const struct query *query,
 					  const struct snapshot *snapshot);
 
 /*
- * Renders the query's answer and finishes output with it. Of options only the form is looked at.
- * Errors: those of query, report and output.
+ * Renders the query's answer and finishes output with it. Of options only the form and the lookup
+ * are looked at. Errors: those of query, report and output.
  */
 struct error *presentation_write(const struct options *options, const struct query *query,
 				 const struct snapshot *snapshot, enum presentation_origin origin,

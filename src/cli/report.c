@@ -25,7 +25,8 @@ struct error *command_report(const struct options *options, struct ending *ret)
 	if (!err)
 		err = presentation_check(options, &output);
 	if (!err)
-		err = saved_read_all(options->paths, options->path_count, &log, &snapshot);
+		err = saved_read_all(options->paths, options->path_count, &options->lookup, &log,
+				     &snapshot);
 	if (err)
 		return err;
 	struct query query = query_of(options, snapshot);

@@ -46,7 +46,8 @@ static struct error *read_file(const char *path, struct buffer *out)
 	return err ? error_wrap(err, "cannot read snapshot '%s'", path) : NULL;
 }
 
-struct error *saved_read(const char *path, const struct log *log, struct snapshot **ret)
+struct error *saved_read(const char *path, const struct lookup *lookup, const struct log *log,
+			 struct snapshot **ret)
 {
 	_cleanup_buffer_ struct buffer bytes = {0};
 	struct error *err = read_file(path, &bytes);
@@ -55,23 +56,23 @@ struct error *saved_read(const char *path, const struct log *log, struct snapsho
 	_cleanup_snapshot_ struct snapshot *snapshot = NULL;
 	err = file_decode(bytes.bytes, bytes.count, &snapshot);
 	if (!err)
-		err = symbols_resolve(snapshot, log);
+		err = symbols_resolve(snapshot, lookup, log);
 	if (err)
 		return error_wrap(err, "cannot read snapshot '%s'", path);
 	*ret = take_ptr(snapshot);
 	return NULL;
 }
 
-struct error *saved_read_all(const char *const *paths, size_t count, const struct log *log,
-			     struct snapshot **ret)
+struct error *saved_read_all(const char *const *paths, size_t count, const struct lookup *lookup,
+			     const struct log *log, struct snapshot **ret)
 {
 	if (count == 1)
-		return saved_read(paths[0], log, ret);
+		return saved_read(paths[0], lookup, log, ret);
 	_cleanup_free_ struct snapshot **parts = calloc(count, sizeof *parts);
 	struct error *err = parts ? NULL : error_no_memory();
 	size_t loaded = 0;
 	while (!err && loaded < count) {
-		err = saved_read(paths[loaded], log, &parts[loaded]);
+		err = saved_read(paths[loaded], lookup, log, &parts[loaded]);
 		loaded += !err;
 	}
 	if (!err)

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "cli/lookup.h"
 #include "cli/output.h"
 #include "snapshot/snapshot.h"
 
@@ -17,14 +18,15 @@
  * ERROR_SYSTEM; ERROR_BAD_INPUT for what is no regular file or no whole snapshot; ERROR_UNSUPPORTED
  * for a newer one. The message names the path.
  */
-struct error *saved_read(const char *path, const struct log *log, struct snapshot **ret);
+struct error *saved_read(const char *path, const struct lookup *lookup, const struct log *log,
+			 struct snapshot **ret);
 
 /*
  * Loads one or more; several are merged into one (snapshot/merge.h). Errors: as above, for the
  * first that cannot be read.
  */
-struct error *saved_read_all(const char *const *paths, size_t count, const struct log *log,
-			     struct snapshot **ret);
+struct error *saved_read_all(const char *const *paths, size_t count, const struct lookup *lookup,
+			     const struct log *log, struct snapshot **ret);
 
 static inline void cleanup_snapshotp(struct snapshot **snapshot)
 {

@@ -57,9 +57,10 @@ static int compare_places(const void *left, const void *right)
 }
 
 static struct error *keep_place(struct snapshot *snapshot, const struct place *place,
-				struct image_sources *sources, size_t *room_bytes)
+				const struct lookup *lookup, struct image_sources *sources,
+				size_t *room_bytes)
 {
-	const char *text = image_sources_line(sources, place->file, place->line);
+	const char *text = lookup_source_line(lookup, sources, place->file, place->line, false);
 	size_t bytes = text ? strlen(text) + 1 : 0;
 	if (!text || bytes > LINE_MAX_BYTES || bytes > *room_bytes)
 		return NULL;
@@ -74,14 +75,14 @@ static struct error *keep_place(struct snapshot *snapshot, const struct place *p
 }
 
 static struct error *keep_places(struct snapshot *snapshot, const struct place *places,
-				 size_t count)
+				 size_t count, const struct lookup *lookup)
 {
 	__attribute__((__cleanup__(destroy_sourcesp))) struct image_sources *sources = NULL;
 	size_t room_bytes = TEXT_MAX_BYTES;
 	struct error *err = image_sources_create(&sources);
 	for (size_t i = 0; !err && i < count; i++)
 		if (i == 0 || compare_places(&places[i - 1], &places[i]) != 0)
-			err = keep_place(snapshot, &places[i], sources, &room_bytes);
+			err = keep_place(snapshot, &places[i], lookup, sources, &room_bytes);
 	if (!err)
 		snapshot_sort_source(snapshot);
 	return err;
@@ -102,7 +103,7 @@ static size_t add_places(const struct snapshot_frame *frame, enum rank rank, str
 	return count;
 }
 
-struct error *sources_keep(struct snapshot *snapshot)
+struct error *sources_keep(struct snapshot *snapshot, const struct lookup *lookup)
 {
 	_cleanup_free_ enum rank *ranks = calloc(snapshot->frame_count + 1, sizeof *ranks);
 	_cleanup_free_ struct place *places = NULL;
@@ -126,5 +127,5 @@ struct error *sources_keep(struct snapshot *snapshot)
 		count += add_places(&snapshot->frames[i], ranks[i], places + count);
 	if (count)
 		qsort(places, count, sizeof *places, compare_places);
-	return keep_places(snapshot, places, count);
+	return keep_places(snapshot, places, count, lookup);
 }

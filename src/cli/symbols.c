@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buffer.h"
 #include "base/cleanup.h"
 #include "cli/sources.h"
 #include "image/image.h"
@@ -16,6 +17,7 @@
 /* images[i] is that of snapshot->modules[i], once it was asked for; NULL: it is not here. */
 struct symbols {
 	const struct snapshot *snapshot;
+	const struct lookup *lookup; /* may be NULL */
 	const struct log *log;
 	struct image **images;
 	bool *asked;
@@ -30,9 +32,10 @@ static void symbols_deinit(struct symbols *symbols)
 }
 
 /* A path of the snapshot is another machine's word: nothing but a regular file is opened. */
-static struct image *open_image(const char *path)
+static struct image *open_image(const struct symbols *symbols, const char *path)
 {
-	static const struct image_options options = {0};
+	const struct lookup *lookup = symbols->lookup;
+	struct image_options options = {.debug_paths = lookup ? lookup->debug_paths : NULL};
 	struct image *image = NULL;
 	struct stat status;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -68,19 +71,34 @@ static bool is_build_id(const char *hex)
 	return length > 2 && length <= 128 && strspn(hex, "0123456789abcdef") == length;
 }
 
-static struct image *open_debug_file(const char *hex)
+static struct image *open_below(const struct symbols *symbols, const char *directory,
+				const char *hex)
 {
-	char path[256];
+	_cleanup_buffer_ struct buffer path = {0};
+	buffer_printf(&path, "%s/.build-id/%.2s/%s.debug", directory, hex, hex + 2);
+	if (buffer_failed(&path))
+		return NULL;
+	struct image *image = open_image(symbols, buffer_text(&path));
+	if (image && has_build_id(image, hex))
+		return image;
+	image_close(image);
+	return NULL;
+}
+
+static struct image *open_debug_file(const struct symbols *symbols, const char *hex)
+{
+	struct image *image = NULL;
 	if (!is_build_id(hex))
 		return NULL;
-	snprintf(path, sizeof path, "/usr/lib/debug/.build-id/%.2s/%s.debug", hex, hex + 2);
-	return open_image(path);
+	for (size_t i = 0; !image && symbols->lookup && i < symbols->lookup->debug_count; i++)
+		image = open_below(symbols, symbols->lookup->debug_paths[i], hex);
+	return image ? image : open_below(symbols, "/usr/lib/debug", hex);
 }
 
 /* The image of a module, or NULL and a warning. */
 static struct image *find_image(const struct symbols *symbols, const struct snapshot_module *module)
 {
-	struct image *image = open_image(module->path);
+	struct image *image = open_image(symbols, module->path);
 	if (!module->build_id) {
 		log_write(symbols->log, LOG_WARNING,
 			  "%s: it had no build-id: whether this file is the same is not known",
@@ -91,7 +109,7 @@ static struct image *find_image(const struct symbols *symbols, const struct snap
 	if (image && !other)
 		return image;
 	image_close(image);
-	image = open_debug_file(module->build_id);
+	image = open_debug_file(symbols, module->build_id);
 	if (!image)
 		log_write(symbols->log, LOG_WARNING, "%s: no symbols: %s (build-id %s)",
 			  module->path, other ? "the file here is another one" : "it is not here",
@@ -153,12 +171,14 @@ static struct error *add(void *context, struct snapshot *snapshot,
 	return err;
 }
 
-struct error *symbols_resolve(struct snapshot *snapshot, const struct log *log)
+struct error *symbols_resolve(struct snapshot *snapshot, const struct lookup *lookup,
+			      const struct log *log)
 {
 	if (!(snapshot->kept.flags & KEPT_RAW))
 		return NULL;
 	__attribute__((cleanup(symbols_deinit))) struct symbols symbols = {
 		.snapshot = snapshot,
+		.lookup = lookup,
 		.log = log,
 		.images = calloc(snapshot->module_count + 1, sizeof *symbols.images),
 		.asked = calloc(snapshot->module_count + 1, sizeof *symbols.asked),
@@ -168,5 +188,5 @@ struct error *symbols_resolve(struct snapshot *snapshot, const struct log *log)
 		return error_no_memory();
 	struct error *err = resolve_snapshot(snapshot, &resolver);
 	snapshot->kept.flags &= ~(unsigned)KEPT_RAW;
-	return err ? err : sources_keep(snapshot);
+	return err ? err : sources_keep(snapshot, lookup);
 }

@@ -21,6 +21,9 @@ enum {
 /* A sparse file could keep us computing its CRC for hours. */
 static const off_t crc_max_bytes = (off_t)4 << 30;
 
+/* Whose a directory is: the target's, the system's, or the user's who named it. */
+enum owner { OF_TARGET, OF_SYSTEM, OF_USER };
+
 /* Which file is meant. Invariant: build_id_count > 0 || crc_known, else there is no search. */
 struct search {
 	const struct image *image;
@@ -130,18 +133,19 @@ static struct error *take(struct search *search, int fd, const char *path)
 }
 
 /*
- * Looks for "directory middle/name" below the target's root, then, if there is none or the
- * directory is one of the system's own, on the system itself. A link in there could lead anywhere.
+ * Looks for "directory middle/name" below the target's root, unless the directory is the user's;
+ * then, if there is none or the directory is not the target's own, on the system itself. A link in
+ * there could lead anywhere.
  */
 static struct error *look(struct search *search, const char *directory, const char *middle,
-			  const char *name, bool is_systems)
+			  const char *name, enum owner owner)
 {
 	_cleanup_buffer_ struct buffer path = {0};
 	buffer_printf(&path, "%s%s/%s", directory, middle, name);
 	if (buffer_failed(&path))
 		return error_no_memory();
-	bool outside = is_systems || search->image->root_fd < 0;
-	for (int i = 0; i < (outside ? 2 : 1) && !search->found; i++) {
+	bool outside = owner != OF_TARGET || search->image->root_fd < 0;
+	for (int i = owner == OF_USER; i < (outside ? 2 : 1) && !search->found; i++) {
 		int fd = i == 0 ? open_in_root(search->image, buffer_text(&path))
 				: open(buffer_text(&path), OPEN_FLAGS);
 		struct error *err = fd < 0 ? NULL : take(search, fd, buffer_text(&path));
@@ -151,23 +155,15 @@ static struct error *look(struct search *search, const char *directory, const ch
 	return NULL;
 }
 
-/* A base directory of the search: the user's (number 0) or the system's (1); NULL: no more. */
-static const char *base_directory(const struct image *image, int number)
-{
-	if (number == 0)
-		return image->debug_path ? image->debug_path : SYSTEM_DIRECTORY;
-	return number == 1 && image->debug_path ? SYSTEM_DIRECTORY : NULL;
-}
-
 static struct error *look_in_bases(struct search *search, const char *middle, const char *name)
 {
-	const char *base;
-	for (int i = 0; !search->found && (base = base_directory(search->image, i)); i++) {
-		struct error *err = look(search, base, middle, name, true);
+	const char *const *own = search->image->debug_paths;
+	for (; !search->found && own && *own; own++) {
+		struct error *err = look(search, *own, middle, name, OF_USER);
 		if (err)
 			return err;
 	}
-	return NULL;
+	return search->found ? NULL : look(search, SYSTEM_DIRECTORY, middle, name, OF_SYSTEM);
 }
 
 /* BASE/.build-id/12/34abcd.debug, from the bytes of the build-id and nothing else. */
@@ -195,9 +191,9 @@ static struct error *look_by_link(struct search *search, const char *link)
 	struct error *err = debug_file_directory(
 		image->root_fd >= 0 ? image->path_in_root : image->path, &directory);
 	if (!err)
-		err = look(search, directory, "", name, false);
+		err = look(search, directory, "", name, OF_TARGET);
 	if (!err && !search->found)
-		err = look(search, directory, "/.debug", name, false);
+		err = look(search, directory, "/.debug", name, OF_TARGET);
 	if (!err && !search->found && directory[0] == '/')
 		err = look_in_bases(search, directory, name);
 	if (!err && !search->found)
@@ -234,9 +230,9 @@ struct error *debug_file_find_alternate(const struct image *image, const char *d
 	*ret = search.found;
 	if (err || search.found || !is_name(last))
 		return err;
-	err = look(&search, directory, "", last, true);
+	err = look(&search, directory, "", last, OF_SYSTEM);
 	if (!err && !search.found)
-		err = look(&search, directory, "/.dwz", last, true);
+		err = look(&search, directory, "/.dwz", last, OF_SYSTEM);
 	if (!err && !search.found)
 		err = look_in_bases(&search, "/.dwz", last);
 	if (!err && !search.found)

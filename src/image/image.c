@@ -209,11 +209,7 @@ static struct error *copy_options(struct image *image, const struct image_option
 {
 	if (!options)
 		return NULL;
-	if (options->debug_path) {
-		image->debug_path = strdup(options->debug_path);
-		if (!image->debug_path)
-			return error_no_memory();
-	}
+	image->debug_paths = options->debug_paths;
 	if (!options->root)
 		return NULL;
 	image->root_fd = open(options->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -296,7 +292,6 @@ void image_close(struct image *image)
 		close(image->fd);
 	if (image->root_fd >= 0)
 		close(image->root_fd);
-	free(image->debug_path);
 	free(image->path_in_root);
 	free(image->segments);
 	free(image->interpreter);

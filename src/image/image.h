@@ -39,8 +39,11 @@ struct image_symbol {
 };
 
 struct image_options {
-	/* A directory put before the debug-file search path, NULL: only the standard one. */
-	const char *debug_path;
+	/*
+	 * Our own directories to be searched before the standard one, ended by NULL; they live as
+	 * long as the image. NULL: there are none.
+	 */
+	const char *const *debug_paths;
 	/* Debug files and sources are looked for below this root too ("/proc/PID/root"), NULL: not.
 	 */
 	const char *root;

@@ -35,8 +35,8 @@ struct image {
 	struct image_segment *segments;
 	size_t segments_count;
 
-	char *debug_path; /* a copy of options->debug_path, NULL: none */
-	int root_fd;	  /* O_PATH of options->root, which may vanish with its process; -1: none */
+	const char *const *debug_paths; /* options->debug_paths */
+	int root_fd; /* O_PATH of options->root, which may vanish with its process; -1: none */
 	char *path_in_root; /* NULL: there is no root of its own */
 
 	struct image_debug *debug;

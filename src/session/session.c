@@ -278,7 +278,7 @@ struct error *session_init(struct session *session, const struct session_options
 	session->target.watches_exits = options->unreachable;
 	session->target.thread_gone = thread_gone;
 	session->target.thread_gone_context = session;
-	struct error *err = registry_create(options->log, &session->registry);
+	struct error *err = registry_create(options->log, options->debug_paths, &session->registry);
 	if (!err)
 		err = interner_create(&session->interner);
 	if (!err)

@@ -32,6 +32,7 @@ struct session_options {
 	const struct log *log; /* may be NULL */
 	const struct session_progress *progress; /* NULL: nobody looks */
 	const struct allocator_rules *rules;	 /* --alloc; NULL: none */
+	const char *const *debug_paths;		 /* --debug-path: as in struct image_options */
 	int started_fd; /* attach: one byte is written here when the probes are in; -1: none (tests)
 			 */
 };

@@ -18,16 +18,19 @@ struct registry {
 	struct entry *entries; /* entries[id - 1] */
 	size_t count, capacity;
 	const struct log *log;
+	const char *const *debug_paths; /* of struct image_options */
 };
 
 enum { IMAGES_MAX = 65535 }; /* an id has 16 bits in the interner's frames */
 
-struct error *registry_create(const struct log *log, struct registry **ret)
+struct error *registry_create(const struct log *log, const char *const *debug_paths,
+			      struct registry **ret)
 {
 	struct registry *registry = calloc(1, sizeof *registry);
 	if (!registry)
 		return error_no_memory();
 	registry->log = log;
+	registry->debug_paths = debug_paths;
 	*ret = registry;
 	return NULL;
 }
@@ -47,11 +50,12 @@ static struct error *open_new(struct registry *registry, pid_t pid,
 {
 	int fd;
 	char root[64];
-	struct image_options options = {0};
+	struct image_options options = {.debug_paths = registry->debug_paths};
 	snprintf(root, sizeof root, "/proc/%d/root", pid);
-	if (proc_has_own_root(pid))
-		options = (struct image_options){
-			.root = root, .path_in_root = proc_path_in_root(pid, mapping->path)};
+	if (proc_has_own_root(pid)) {
+		options.root = root;
+		options.path_in_root = proc_path_in_root(pid, mapping->path);
+	}
 	struct error *err = proc_is_vdso(mapping) ? proc_copy_mapped(pid, mapping, &fd)
 						  : proc_open_mapped(pid, mapping, &fd);
 	if (!err)

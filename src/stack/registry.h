@@ -13,7 +13,9 @@
 
 struct registry;
 
-struct error *registry_create(const struct log *log, struct registry **ret);
+/* debug_paths: of struct image_options, for all images. */
+struct error *registry_create(const struct log *log, const char *const *debug_paths,
+			      struct registry **ret);
 void registry_destroy(struct registry *registry);
 
 /*

@@ -291,7 +291,7 @@ void comparison_trace(const struct comparison_subject *subject, struct compariso
 
 	ck_assert_ptr_nonnull(tracer);
 	*ret = (struct comparison){.name = subject->name};
-	expect(registry_create(NULL, &ret->registry));
+	expect(registry_create(NULL, NULL, &ret->registry));
 	expect(interner_create(&ret->interner));
 	tracer->subject = subject;
 	tracer->comparison = ret;

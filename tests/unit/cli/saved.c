@@ -74,7 +74,7 @@ static struct error *save(const char *path, uint32_t pid)
 static void expect_pid(const char *path, uint32_t pid)
 {
 	struct snapshot *snapshot = NULL;
-	struct error *err = saved_read(path, NULL, &snapshot);
+	struct error *err = saved_read(path, NULL, NULL, &snapshot);
 	ck_assert_msg(!err, "%s", err ? error_message(err) : "");
 	ck_assert_uint_eq(snapshot->pid, pid);
 	snapshot_destroy(snapshot);
@@ -83,7 +83,7 @@ static void expect_pid(const char *path, uint32_t pid)
 static void expect_unreadable(const char *path, const char *message)
 {
 	struct snapshot *snapshot = NULL;
-	_cleanup_error_ struct error *err = saved_read(path, NULL, &snapshot);
+	_cleanup_error_ struct error *err = saved_read(path, NULL, NULL, &snapshot);
 	ck_assert_msg(err != NULL, "read, not: %s", message);
 	ck_assert_str_eq(error_message(err), message);
 }
@@ -128,7 +128,7 @@ START_TEST(a_cut_off_snapshot_is_told)
 	ck_assert_int_eq(stat("a", &status), 0);
 	ck_assert_int_eq(truncate("a", status.st_size - 1), 0);
 	struct snapshot *snapshot = NULL;
-	_cleanup_error_ struct error *err = saved_read("a", NULL, &snapshot);
+	_cleanup_error_ struct error *err = saved_read("a", NULL, NULL, &snapshot);
 	ck_assert_ptr_nonnull(
 		strstr(error_message(err), "cannot read snapshot 'a': it is cut off"));
 }

@@ -79,7 +79,7 @@ START_TEST(every_line_of_every_frame_is_kept_and_those_around_charged_ones)
 	add_frame(NULL, 0, "unknown");
 	add_frame("a.c", 0, "without_line");
 	add_site();
-	ck_assert_ptr_null(sources_keep(snapshot));
+	ck_assert_ptr_null(sources_keep(snapshot, NULL));
 	expect_text("b.c", 3, "b.c 3");
 	expect_text("a.c", 7, "a.c 7");
 	expect_text("b.c", 9, "b.c 9");
@@ -101,7 +101,7 @@ START_TEST(lines_beyond_4_kib_are_left_out)
 		add_frame("b.c", line, "f");
 	}
 	add_site();
-	ck_assert_ptr_null(sources_keep(snapshot));
+	ck_assert_ptr_null(sources_keep(snapshot, NULL));
 	expect_text("a.c", 2, NULL);
 	ck_assert_ptr_nonnull(snapshot_source_text(snapshot, "b.c", 2));
 	ck_assert_uint_eq(snapshot->source_line_count, 5);
@@ -123,7 +123,7 @@ START_TEST(where_there_is_too_much_the_charged_lines_are_kept)
 		add_frame("a.c", line, "main");
 		add_site();
 	}
-	ck_assert_ptr_null(sources_keep(snapshot));
+	ck_assert_ptr_null(sources_keep(snapshot, NULL));
 	for (uint32_t line = 1; line <= 20; line++)
 		ck_assert_ptr_nonnull(snapshot_source_text(snapshot, "b.c", line));
 	ck_assert_uint_gt(snapshot->source_line_count, 4000);

@@ -39,7 +39,11 @@ static char *join(const char *directory, const char *name)
 
 static struct image *open_with(const char *path, const char *debug_path, const char *root)
 {
-	struct image_options options = {.debug_path = debug_path, .root = root};
+	/* the list has to live as long as the image */
+	static const char *debug_paths[3] = {"/nonexistent"};
+	debug_paths[1] = debug_path;
+	struct image_options options = {.debug_paths = debug_path ? debug_paths : NULL,
+					.root = root};
 	struct image *image;
 	fixture_no_error(fixture_try_open(path, &options, &image));
 	return image;
