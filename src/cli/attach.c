@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cli/delivery.h"
+#include "cli/interim.h"
 #include "cli/status.h"
 #include "session/session.h"
 
@@ -20,6 +21,8 @@ struct error *command_attach(const struct options *options, struct ending *ret)
 	struct session_options session = options->session;
 	session.log = &log;
 	session.progress = status_progress(&status);
+	struct interim interim = {.options = options, .standard_fd = STDOUT_FILENO};
+	session.sink = interim_sink(&interim);
 	struct session_result result = {0};
 	err = session_attach(&session, options->pid, &result);
 	status_close(&status);

@@ -70,6 +70,8 @@ struct error *command_perform(const struct options *options, char *const envp[],
 		return command_diff(options, ret);
 	case OPTIONS_DOCTOR:
 		return command_doctor(options);
+	case OPTIONS_CTL:
+		return command_ctl(options);
 	case OPTIONS_COMPLETION:
 		return print_completion(options);
 	case OPTIONS_HELP:

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/command_line.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -211,6 +214,68 @@ static struct error *parse_attach(struct options *options, struct arguments *arg
 	return err;
 }
 
+/* A number of an address space, as debuggers and %p write it. */
+static bool parse_address(const char *text, target_addr *ret)
+{
+	char *end;
+	if (strncmp(text, "0x", 2) != 0 || !isxdigit((unsigned char)text[2]))
+		return false;
+	errno = 0;
+	ret->v = strtoull(text + 2, &end, 16);
+	return !*end && !errno;
+}
+
+/* The requests of ctl in the words of the command line; see parse_request for their arguments. */
+#define REQUESTS "status|snapshot|reset-peak|mark|where|stop"
+
+static struct error *parse_request(struct options *options, const char *word, const char *argument)
+{
+	static const enum control_verb verbs[] = {CONTROL_STATUS, CONTROL_SAVE,	 CONTROL_RESET_PEAK,
+						  CONTROL_MARK,	  CONTROL_WHERE, CONTROL_STOP};
+	size_t choice;
+	if (!parse_choice(word, REQUESTS, &choice))
+		return error_new(ERROR_USAGE, "unknown request '%s': give one of " REQUESTS, word);
+	enum control_verb verb = verbs[choice];
+	if (verb == CONTROL_MARK && (!argument || !*argument))
+		return error_new(ERROR_USAGE, "no name given: tracealloc ctl PID mark NAME");
+	if (verb == CONTROL_WHERE && (!argument || !parse_address(argument, &options->ctl_address)))
+		return error_new(ERROR_USAGE, "bad address '%s': give one such as 0x55d0c0ffee00",
+				 argument ? argument : "");
+	bool takes = verb == CONTROL_MARK || verb == CONTROL_WHERE || verb == CONTROL_SAVE;
+	if (argument && (!takes || !*argument))
+		return error_new(ERROR_USAGE, "unexpected argument '%s': %s takes none", argument,
+				 word);
+	/* Where a file is named it is ours to write. */
+	options->ctl_verb = verb == CONTROL_SAVE && argument ? CONTROL_SNAPSHOT : verb;
+	options->ctl_text = argument;
+	return NULL;
+}
+
+static struct error *parse_ctl(struct options *options, struct arguments *arguments)
+{
+	enum { OPERANDS = 4 };
+	char *operands[OPERANDS] = {NULL};
+	struct error *err = NULL;
+	for (size_t i = 0; !err && i < OPERANDS && (!i || operands[i - 1]); i++)
+		err = parse_options(options, arguments, &operands[i]);
+	if (err || ended(options))
+		return err;
+	uint64_t pid;
+	if (!operands[0] || !operands[1])
+		return error_new(ERROR_USAGE, "no %s given: tracealloc ctl PID " REQUESTS,
+				 operands[0] ? "request" : "process id");
+	if (!parse_number(operands[0], 1, INT_MAX, &pid))
+		return error_new(ERROR_USAGE,
+				 "bad process id '%s': give a number, as 'pgrep -n NAME' prints it",
+				 operands[0]);
+	if (operands[3])
+		return error_new(ERROR_USAGE,
+				 "unexpected argument '%s': tracealloc ctl PID " REQUESTS,
+				 operands[3]);
+	options->pid = (pid_t)pid;
+	return parse_request(options, operands[1], operands[2]);
+}
+
 /* Options and any number of operands, in any order. */
 static struct error *parse_paths(struct options *options, struct arguments *arguments)
 {
@@ -369,6 +434,10 @@ static struct error *check_format(const struct options *options)
 	if (options->command == OPTIONS_EXPORT && !options->format_given)
 		return error_new(ERROR_USAGE,
 				 "no format given: --format takes one of " REPORT_FORMATS);
+	if (options->command == OPTIONS_CTL && options->format != report_format("text") &&
+	    options->format != report_format("json"))
+		return error_new(ERROR_USAGE, "ctl has no --format %s: give text or json",
+				 options->format->name);
 	return options->format->write_table ? NULL : check_whole_format(options);
 }
 
@@ -467,6 +536,8 @@ static struct error *parse_operands(struct options *options, struct arguments *a
 		return parse_attach(options, arguments);
 	case OPTIONS_DOCTOR:
 		return parse_pid(options, arguments, "doctor");
+	case OPTIONS_CTL:
+		return parse_ctl(options, arguments);
 	case OPTIONS_REPORT:
 	case OPTIONS_EXPORT:
 		return parse_report(options, arguments);

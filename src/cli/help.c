@@ -31,6 +31,10 @@ static const struct help_command commands[] = {
 	 "Says how the allocator functions of a process would be probed, and what a tracealloc "
 	 "that was killed has left in it. Nothing is written to it without --clean.",
 	 "tracealloc doctor \"$(pgrep -n myserver)\""},
+	{OPTIONS_CTL, "ctl [OPTIONS] PID REQUEST [ARG]",
+	 "Asks the tracealloc that traces a process, while it goes on. REQUEST is one of: status; "
+	 "snapshot [FILE]; reset-peak; mark NAME; where ADDRESS; stop.",
+	 "tracealloc ctl \"$(pgrep -n myserver)\" status"},
 	{OPTIONS_COMPLETION, "completion bash|zsh|fish",
 	 "Prints what makes a shell complete our command line. For the one at hand: "
 	 "source <(tracealloc completion bash)",

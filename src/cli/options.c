@@ -8,6 +8,7 @@
 #include "cli/filters.h"
 #include "cli/parse.h"
 #include "cli/rules.h"
+#include "cli/watch.h"
 
 static struct error *bad_value(const struct options_row *row, const char *value)
 {
@@ -59,6 +60,43 @@ static struct error *set_for(struct options *options, const struct options_row *
 	if (!parse_duration(value, &options->session.duration_ns))
 		return bad_value(row, value);
 	return NULL;
+}
+
+static struct error *set_interval(struct options *options, const struct options_row *row,
+				  const char *value)
+{
+	if (!parse_duration(value, &options->session.interval_ns))
+		return bad_value(row, value);
+	return NULL;
+}
+
+static struct error *add_watch(struct options *options, const struct options_row *row,
+			       const char *value, bool snapshots)
+{
+	struct session_options *session = &options->session;
+	if (!array_reserve(&options->watches, &options->watch_capacity, session->watch_count + 1,
+			   sizeof *options->watches))
+		return error_no_memory();
+	struct session_watch *watch = &options->watches[session->watch_count];
+	struct error *err = watch_parse(value, snapshots, watch);
+	session->watches = options->watches;
+	if (error_catch(&err, ERROR_USAGE))
+		return bad_value(row, value);
+	watch->snapshots = snapshots;
+	session->watch_count += !err;
+	return err;
+}
+
+static struct error *set_reset_peak_at(struct options *options, const struct options_row *row,
+				       const char *value)
+{
+	return add_watch(options, row, value, false);
+}
+
+static struct error *set_snapshot_at(struct options *options, const struct options_row *row,
+				     const char *value)
+{
+	return add_watch(options, row, value, true);
 }
 
 static struct error *set_pin(struct options *options, const struct options_row *row,
@@ -367,7 +405,7 @@ enum {
 	TRACED = OPTIONS_RUN | OPTIONS_ATTACH,
 	ASKED = TRACED | OPTIONS_REPORT | OPTIONS_DIFF | OPTIONS_EXPORT,
 	JUDGED = TRACED | OPTIONS_REPORT | OPTIONS_DIFF,
-	EVERY = ASKED | OPTIONS_DOCTOR,
+	EVERY = ASKED | OPTIONS_DOCTOR | OPTIONS_CTL,
 	ALL = EVERY | OPTIONS_COMPLETION | OPTIONS_HELP,
 };
 
@@ -381,6 +419,15 @@ static const struct options_row rows[] = {
 	 "frames kept of a stack (default 64)", set_depth},
 	{0, "for", "DURATION", "a time such as 10s, 500ms, 2m or 1h", TRACED, OPTIONS_TRACING,
 	 "stop tracing after that time, detach, report", set_for},
+	{0, "interval", "DURATION", "a time such as 10s, 500ms, 2m or 1h", TRACED, OPTIONS_TRACING,
+	 "take a snapshot each time that has passed: numbered files (--output), or reports",
+	 set_interval},
+	{0, "reset-peak-at", "[MODULE:]FUNCTION", "a function, such as main or 'libx.so*:begin'",
+	 TRACED, OPTIONS_TRACING, "the peak counts from each call of that function",
+	 set_reset_peak_at},
+	{0, "snapshot-at", "[MODULE:]FUNCTION[:exit]",
+	 "a function, such as main, 'libx.so*:begin' or done:exit", TRACED, OPTIONS_TRACING,
+	 "take a snapshot at each call of that function, or each return from it", set_snapshot_at},
 	{0, "pin", NULL, NULL, TRACED, OPTIONS_TRACING,
 	 "target and tracer share one CPU (cheaper stops)", set_pin},
 	{0, "keep", "KINDS", "a comma-separated list of size|thread|waste", TRACED, OPTIONS_TRACING,
@@ -445,7 +492,7 @@ static const struct options_row rows[] = {
 	 "write the report there (default: standard output, of run standard error)", set_report},
 	{0, "output", "FILE", "the name of a file", TRACED, OPTIONS_ANSWER,
 	 "save a snapshot there, for 'tracealloc report'", set_output},
-	{0, "format", "FORMAT", "one of " REPORT_FORMATS, ASKED, OPTIONS_ANSWER,
+	{0, "format", "FORMAT", "one of " REPORT_FORMATS, ASKED | OPTIONS_CTL, OPTIONS_ANSWER,
 	 "the report's form (default text): " REPORT_FORMATS_LISTED, set_format},
 	{'q', "quiet", NULL, NULL, ASKED, OPTIONS_GENERAL, "only the report's body; no warnings",
 	 set_quiet},
@@ -488,6 +535,9 @@ void options_deinit(struct options *options)
 	allocator_rules_deinit(&options->rules);
 	suppressions_deinit(&options->suppressions);
 	lookup_deinit(&options->lookup);
+	for (size_t i = 0; i < options->session.watch_count; i++)
+		watch_deinit(&options->watches[i]);
+	free(options->watches);
 	free(options->skip);
 	free(options->filters);
 	free(options->paths);

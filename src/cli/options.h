@@ -19,6 +19,7 @@
 #include "cli/suppressions.h"
 #include "cli/words.h"
 #include "report/report.h"
+#include "session/control_message.h"
 #include "session/session.h"
 #include "snapshot/query.h"
 
@@ -37,16 +38,17 @@ enum options_command {
 	OPTIONS_DIFF = 8,
 	OPTIONS_EXPORT = 16,
 	OPTIONS_DOCTOR = 32,
-	OPTIONS_COMPLETION = 64,
-	OPTIONS_HELP = 128, /* of help_topic: one of those above, or 0 for everything */
-	OPTIONS_VERSION = 256,
+	OPTIONS_CTL = 64,
+	OPTIONS_COMPLETION = 128,
+	OPTIONS_HELP = 256, /* of help_topic: one of those above, or 0 for everything */
+	OPTIONS_VERSION = 512,
 };
 
 /* The names of the commands, in the order of their bits; those that help can be about. */
-#define OPTIONS_COMMANDS "run|attach|report|diff|export|doctor|completion|help"
+#define OPTIONS_COMMANDS "run|attach|report|diff|export|doctor|ctl|completion|help"
 enum {
 	OPTIONS_TOPICS = OPTIONS_RUN | OPTIONS_ATTACH | OPTIONS_REPORT | OPTIONS_DIFF |
-			 OPTIONS_EXPORT | OPTIONS_DOCTOR | OPTIONS_COMPLETION
+			 OPTIONS_EXPORT | OPTIONS_DOCTOR | OPTIONS_CTL | OPTIONS_COMPLETION
 };
 
 enum options_color { OPTIONS_COLOR_AUTO, OPTIONS_COLOR_ALWAYS, OPTIONS_COLOR_NEVER };
@@ -71,10 +73,15 @@ struct options {
 	size_t shell;	       /* completion: of COMPLETION_SHELLS, where words is NULL */
 	char **words;	       /* completion: those to complete, NULL-terminated */
 	struct words defaults; /* of TRACEALLOC_OPTIONS; others point into it */
-	pid_t pid;	       /* attach, doctor */
-	bool clean;	       /* doctor: remove what a session that was killed has left */
-	const char **paths;    /* report, diff, export: the snapshots */
+	pid_t pid;	       /* attach, doctor, ctl */
+	enum control_verb ctl_verb;
+	const char *ctl_text; /* ctl: the file or the name of a mark */
+	target_addr ctl_address;
+	bool clean;	    /* doctor: remove what a session that was killed has left */
+	const char **paths; /* report, diff, export: the snapshots */
 	size_t path_count, path_capacity;
+	struct session_watch *watches; /* session.watches points to them */
+	size_t watch_capacity;
 	struct allocator_rules rules; /* session.rules points to it once there is one */
 	const char **skip;
 	size_t skip_capacity;

@@ -279,6 +279,20 @@ struct error *image_open(int fd, const char *path, const struct image_options *o
 	return NULL;
 }
 
+struct error *image_reopen(const struct image *image, struct image **ret)
+{
+	char path[64], root[64];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", image->fd);
+	snprintf(root, sizeof root, "/proc/self/fd/%d", image->root_fd);
+	struct image_options options = {.debug_paths = image->debug_paths,
+					.root = image->root_fd >= 0 ? root : NULL,
+					.path_in_root = image->path_in_root};
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return error_system(errno, "\"%s\": cannot open it again", image->path);
+	return image_open(fd, image->path, &options, ret);
+}
+
 void image_close(struct image *image)
 {
 	if (!image)

@@ -60,6 +60,12 @@ struct image_options {
  */
 struct error *image_open(int fd, const char *path, const struct image_options *options,
 			 struct image **ret);
+
+/*
+ * The same file opened once more, for another thread: the two share nothing that changes. The file
+ * may be gone from its place. May be called while another thread uses `image`.
+ */
+struct error *image_reopen(const struct image *image, struct image **ret);
 void image_close(struct image *image);
 
 const char *image_path(const struct image *image);

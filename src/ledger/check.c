@@ -54,7 +54,8 @@ static struct error *check_timeline(const struct ledger *ledger)
 		if (point->current_bytes > highest)
 			highest = point->current_bytes;
 	}
-	if (highest != ledger->sites.totals.peak_bytes)
+	uint64_t peak = ledger->sites.totals.peak_bytes;
+	if (ledger->sites.peak_was_reset ? highest < peak : highest != peak)
 		return error_new(ERROR_BAD_INPUT, "ledger: the timeline misses the peak");
 	return NULL;
 }

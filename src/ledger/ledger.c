@@ -429,6 +429,11 @@ void ledger_resize_cancel(struct ledger *ledger, space_id id, uint32_t tid, targ
 		revive_open(ledger, space, thread, open);
 }
 
+void ledger_reset_peak(struct ledger *ledger, uint64_t time_ns)
+{
+	sites_reset_peak(&ledger->sites, time_ns);
+}
+
 const struct total_counters *ledger_totals(const struct ledger *ledger)
 {
 	return &ledger->sites.totals;
@@ -459,6 +464,38 @@ bool ledger_block(const struct ledger *ledger, space_id id, target_addr address,
 const struct histogram_counters *ledger_histograms(const struct ledger *ledger)
 {
 	return &ledger->sites.histograms;
+}
+
+static bool holds(const struct live_block *block, uint64_t address)
+{
+	return address - block->address < block->size_bytes || address == block->address;
+}
+
+static bool find_holder(const struct live_table *table, uint64_t address, struct live_block *ret)
+{
+	size_t cursor = 0;
+	if (live_table_find(table, address, ret))
+		return true;
+	while (live_table_next(table, &cursor, ret))
+		if (holds(ret, address))
+			return true;
+	return false;
+}
+
+bool ledger_holder(const struct ledger *ledger, space_id id, target_addr address,
+		   struct ledger_holder *ret)
+{
+	const struct space *space = find_space(ledger, id);
+	struct live_block block;
+	if (!space || !address.v || !find_holder(&space->blocks, address.v, &block))
+		return false;
+	const struct ledger_thread *thread = threads_of_slot(&space->threads, block.thread);
+	*ret = (struct ledger_holder){.address = {block.address},
+				      .size_bytes = block.size_bytes,
+				      .site = {block.site},
+				      .born_ns = block.born_ns,
+				      .thread = thread ? thread->tid : 0};
+	return true;
 }
 
 const struct ledger_point *ledger_timeline(const struct ledger *ledger, size_t *count_ret)

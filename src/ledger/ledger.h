@@ -90,6 +90,12 @@ void ledger_thread_end(struct ledger *ledger, space_id space, uint32_t thread);
 void ledger_resize_cancel(struct ledger *ledger, space_id space, uint32_t thread,
 			  target_addr old_address);
 
+/*
+ * From now on the peak is the highest sum since this moment: at first what is in use now. O(1); the
+ * breakdown stays exact. The timeline keeps what was before.
+ */
+void ledger_reset_peak(struct ledger *ledger, uint64_t time_ns);
+
 /* The totals so far. */
 const struct total_counters *ledger_totals(const struct ledger *ledger);
 
@@ -132,6 +138,22 @@ struct error *ledger_live_blocks(const struct ledger *ledger, space_id space,
 /* Whether blocks may be live in a space that the ledger does not know: see ledger_space_inherits.
  */
 bool ledger_has_inherited(const struct ledger *ledger, space_id space);
+
+/* A live block as ledger_holder finds it. */
+struct ledger_holder {
+	target_addr address;
+	uint64_t size_bytes;
+	site_id site;
+	uint64_t born_ns;
+	uint32_t thread; /* that created it; 0: it has ended */
+};
+
+/*
+ * The live block that holds address anywhere (one of no bytes: at its start). Looks through all
+ * blocks of the space where none starts there; a block in the middle of a resize is not found.
+ */
+bool ledger_holder(const struct ledger *ledger, space_id space, target_addr address,
+		   struct ledger_holder *ret);
 
 /* The timeline: at most LEDGER_TIMELINE_POINTS points in time order, owned by the ledger. */
 enum { LEDGER_TIMELINE_POINTS = 1024 };

@@ -71,6 +71,16 @@ void sites_failed(struct sites *sites, uint32_t site)
 	sites->totals.failed_calls++;
 }
 
+void sites_reset_peak(struct sites *sites, uint64_t time_ns)
+{
+	struct total_counters *all = &sites->totals;
+	all->peak_bytes = all->current_bytes;
+	all->peak_blocks = all->current_blocks;
+	all->peak_at_ns = time_ns;
+	sites->peak_was_reset = true;
+	sites->peak_epoch++;
+}
+
 struct site_counters sites_get(const struct sites *sites, uint32_t site)
 {
 	if (site >= sites->count || !sites->chunks[site / SITES_CHUNK])

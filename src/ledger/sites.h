@@ -36,6 +36,7 @@ struct sites {
 	size_t chunks_used;
 	uint32_t count; /* ids seen are below it */
 	uint64_t peak_epoch;
+	bool peak_was_reset;
 	struct total_counters totals;
 	struct histogram_counters histograms;
 };
@@ -62,6 +63,12 @@ void sites_ended(struct sites *sites, uint32_t site, uint64_t size_bytes);
 
 /* A call was refused. */
 void sites_failed(struct sites *sites, uint32_t site);
+
+/*
+ * The present sums become the peak. A new epoch says so of every record, as no record that has not
+ * changed since then need be touched.
+ */
+void sites_reset_peak(struct sites *sites, uint64_t time_ns);
 
 /* The figures of a site with peak_* brought up to date; zeroes for a site never seen. */
 struct site_counters sites_get(const struct sites *sites, uint32_t site);

@@ -9,7 +9,7 @@
  *
  * Equations: count <= LEDGER_TIMELINE_POINTS, points[i].time_ns = i << shift, end_ns = count <<
  * shift (modulo 2^64), highest_bytes = points[count - 1].current_bytes (0 without points), and the
- * highest of all points is the session's peak.
+ * highest of all points is the session's peak, or more where that was reset.
  */
 #ifndef LEDGER_TIMELINE_H
 #define LEDGER_TIMELINE_H

@@ -51,6 +51,10 @@ static struct error *enter(struct probe_set *set, const struct site *site,
 	case PROBE_SIGMASK:
 		ret->kind = PROBE_HIT_SIGMASK;
 		return NULL;
+	case PROBE_WATCH:
+		ret->kind = PROBE_HIT_WATCH;
+		ret->watch = site->watch;
+		return NULL;
 	case PROBE_CONFINEMENT:
 	case PROBE_UNWINDER:
 	case PROBE_ALLOCATOR:

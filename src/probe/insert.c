@@ -174,8 +174,27 @@ static struct error *insert_both_ends(struct probe_set *set, const struct probe_
 	return site->armed ? NULL : site_write(set, site, true);
 }
 
+/* A place that no call is followed from; any instruction. */
+static struct error *insert_watch(struct probe_set *set, const struct probe_request *request)
+{
+	struct site *site = map_get(&set->sites, request->entry.v);
+	if (site && site->entry && site->purpose == PROBE_WATCH && site->watch == request->watch)
+		return NULL;
+	if (site)
+		return error_new(ERROR_UNSUPPORTED, "another probe stands there");
+	struct error *err = set_add_site(set, request->entry, &site);
+	if (err)
+		return err;
+	site->entry = true;
+	site->purpose = PROBE_WATCH;
+	site->watch = request->watch;
+	return site_write(set, site, true);
+}
+
 struct error *insert_function(struct probe_set *set, const struct probe_request *request)
 {
+	if (request->purpose == PROBE_WATCH)
+		return insert_watch(set, request);
 	if (map_get(&set->inserted, request->entry.v))
 		return NULL; /* an alias: one function, counted once */
 	struct error *err = insert_sized(set, request);

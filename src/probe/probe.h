@@ -26,6 +26,7 @@ enum probe_purpose {
 	PROBE_SIGACTION,   /* sigaction(signal, action, old): see target/sigtrap.h */
 	PROBE_SIGMASK,	   /* pthread_sigmask(how, set, old) */
 	PROBE_UNWINDER,	   /* _Unwind_Find_FDE(pc, bases): by jumps alone */
+	PROBE_WATCH,	   /* one place that is only to be noticed: by breakpoints alone */
 	PROBE_CONFINEMENT, /* prctl(option, ...), syscall(number, option, ...): by jumps alone */
 };
 
@@ -34,6 +35,7 @@ struct probe_request {
 	const struct allocator_function *function; /* PROBE_ALLOCATOR */
 	bool leaf;				   /* it calls no other function that is probed */
 	unsigned char number_argument, option_argument; /* PROBE_CONFINEMENT: see agent/abi.h */
+	unsigned watch; /* PROBE_WATCH: a number that hits have again */
 	target_addr entry;
 	target_addr text_start, text_end; /* the executable mapping that entry lies in */
 	image_id image;			  /* what is mapped there; 0: not known */
@@ -48,11 +50,13 @@ enum probe_hit_kind {
 	PROBE_HIT_LINKER,
 	PROBE_HIT_SIGACTION,
 	PROBE_HIT_SIGMASK,
+	PROBE_HIT_WATCH,
 };
 
 struct probe_hit {
 	enum probe_hit_kind kind;
 	struct calls_outcome outcome;
+	unsigned watch;	  /* PROBE_HIT_WATCH */
 	uint64_t stack;	  /* PROBE_HIT_CALL: where the return address stands */
 	target_addr site; /* the probed instruction */
 };

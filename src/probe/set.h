@@ -30,6 +30,7 @@ struct site {
 	bool armed;
 	bool entry;
 	enum probe_purpose purpose; /* entry */
+	unsigned watch;		    /* entry of purpose PROBE_WATCH */
 	const struct allocator_function
 		*function;	/* entry, or sized exit, of an allocator function */
 	bool uses_return_sites; /* entry of a function whose exits are not known */

@@ -289,6 +289,26 @@ static json_t *timeline_array(const struct snapshot *snapshot, bool *failed)
 	return array;
 }
 
+static json_t *mark_array(const struct snapshot *snapshot, bool *failed)
+{
+	static const char *const kinds[] = {
+		[SNAPSHOT_MARK_NAMED] = "mark",
+		[SNAPSHOT_MARK_PEAK_RESET] = "reset-peak",
+		[SNAPSHOT_MARK_TAKEN] = "snapshot",
+	};
+	json_t *array = json_array();
+	for (size_t i = 0; i < snapshot->mark_count; i++) {
+		const struct snapshot_mark *mark = &snapshot->marks[i];
+		json_t *object = json_object();
+		json_value_set_text(object, "kind", kinds[mark->kind], failed);
+		json_value_set_text(object, "name", mark->name, failed);
+		json_value_set_number(object, "time_ns", mark->time_ns, failed);
+		json_value_set_number(object, "current_bytes", mark->current_bytes, failed);
+		json_value_append(array, object, failed);
+	}
+	return array;
+}
+
 static json_t *report_object(const struct snapshot *snapshot, const struct table *table,
 			     const struct report_source *source, bool *failed)
 {
@@ -314,6 +334,7 @@ static json_t *report_object(const struct snapshot *snapshot, const struct table
 	json_value_set_number(report, "lineless_sites", table->lineless_sites, failed);
 	json_value_set(report, "blind_modules", blind_module_array(snapshot, failed), failed);
 	json_value_set(report, "timeline", timeline_array(snapshot, failed), failed);
+	json_value_set(report, "marks", mark_array(snapshot, failed), failed);
 	json_value_set(report, "machine", machine_object(&snapshot->machine, failed), failed);
 	json_value_set(report, "modules", module_array(snapshot, failed), failed);
 	json_value_set_number(report, "snapshots", snapshot->part_count, failed);

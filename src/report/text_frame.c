@@ -64,6 +64,8 @@ static void write_shown(struct buffer *out, const struct snapshot *snapshot, enu
 		buffer_string(out, "in use at the peak, ");
 		units_duration(out, snapshot->totals.peak_at_ns);
 		buffer_string(out, run ? " after the start" : " after the attach");
+		if (snapshot_last_reset(snapshot))
+			buffer_string(out, ", counted from where it was reset last");
 		return;
 	case QUERY_WASTE:
 		buffer_string(out,
@@ -76,7 +78,8 @@ static void write_shown(struct buffer *out, const struct snapshot *snapshot, enu
 		buffer_string(out, run ? " after the start" : " after the attach");
 		return;
 	case QUERY_CURRENT:
-		buffer_string(out, "in use when tracing ended");
+		buffer_string(out, snapshot_is_interim(snapshot) ? "in use"
+								 : "in use when tracing ended");
 		break;
 	case QUERY_TOTAL:
 		buffer_string(out, "all memory allocated, released or not");
@@ -276,6 +279,29 @@ static void write_unreachable(struct buffer *out, const struct snapshot *snapsho
 			      scan->missed, scan->missed == 1 ? "" : "es");
 }
 
+static void write_marks(struct buffer *out, const struct snapshot *snapshot)
+{
+	static const char *const kinds[] = {
+		[SNAPSHOT_MARK_NAMED] = "mark",
+		[SNAPSHOT_MARK_PEAK_RESET] = "peak reset",
+		[SNAPSHOT_MARK_TAKEN] = "snapshot",
+	};
+	for (size_t i = 0; i < snapshot->mark_count; i++) {
+		const struct snapshot_mark *mark = &snapshot->marks[i];
+		buffer_printf(out, "%s", kinds[mark->kind]);
+		if (mark->name) {
+			buffer_string(out, " '");
+			buffer_escaped(out, mark->name);
+			buffer_char(out, '\'');
+		}
+		buffer_string(out, ": ");
+		units_size(out, mark->current_bytes);
+		buffer_string(out, " in use, after ");
+		units_duration(out, mark->time_ns);
+		buffer_char(out, '\n');
+	}
+}
+
 /* A line "N noun(s) text", nothing for 0. */
 static void write_oddity(struct buffer *out, uint64_t count, const char *noun, const char *text)
 {
@@ -400,6 +426,7 @@ void text_frame_below(struct buffer *out, const struct snapshot *snapshot,
 	write_sums(out, snapshot);
 	write_unreachable(out, snapshot);
 	write_heap(out, snapshot);
+	write_marks(out, snapshot);
 	if (table->query.show == QUERY_WASTE)
 		write_oddity(out, table->unknown_blocks, "block",
 			     "of allocators whose waste is not known (only glibc's malloc's is)");

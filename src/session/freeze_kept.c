@@ -5,28 +5,27 @@
 
 #include "base/array.h"
 #include "base/cleanup.h"
-#include "session/private.h"
+#include "session/freeze.h"
 #include "session/usable.h"
 
-site_id freeze_kept_stack(const struct session *session, uint32_t site, bool waste_known,
-			  struct snapshot_traits *ret)
+site_id freeze_kept_stack(const struct freeze *freeze, uint32_t site, struct snapshot_traits *ret)
 {
 	*ret = (struct snapshot_traits){0};
-	if (!session->traits)
+	if (!freeze->traits)
 		return (site_id){site};
-	const struct traits_site *traits = traits_site_at(session->traits, site);
+	const struct traits_site *traits = &freeze->traits[site];
 	ret->thread = traits->thread;
-	ret->waste_bytes = waste_known ? traits->waste_bytes : SNAPSHOT_NO_WASTE;
-	if (session->options->keep & KEPT_SIZES)
+	ret->waste_bytes = freeze->waste_known ? traits->waste_bytes : SNAPSHOT_NO_WASTE;
+	if (freeze->session->options->keep & KEPT_SIZES)
 		ret->size = size_class_range(traits->size_class);
 	return traits->stack;
 }
 
-bool freeze_kept_knows_waste(const struct session *session)
+bool freeze_kept_knows_waste(const struct freeze *freeze)
 {
-	for (size_t i = 0; i < session->probes.count; i++) {
-		const struct space_probe *probe = &session->probes.items[i];
-		const struct image *image = registry_image(session->registry, probe->module);
+	for (size_t i = 0; i < freeze->probe_count; i++) {
+		const struct space_probe *probe = &freeze->probes[i];
+		const struct image *image = freeze_image(freeze, probe->module);
 		if (strcmp(probe->kind, "none") != 0 &&
 		    !usable_is_known(image ? image_soname(image) : NULL, probe->function))
 			return false;
@@ -36,8 +35,9 @@ bool freeze_kept_knows_waste(const struct session *session)
 
 static int compare_sites(const void *left, const void *right, void *context)
 {
-	const struct traits_site *a = traits_site_at(context, *(const uint32_t *)left);
-	const struct traits_site *b = traits_site_at(context, *(const uint32_t *)right);
+	const struct traits_site *traits = context;
+	const struct traits_site *a = &traits[*(const uint32_t *)left];
+	const struct traits_site *b = &traits[*(const uint32_t *)right];
 	int order = (a->stack.v > b->stack.v) - (a->stack.v < b->stack.v);
 	if (!order)
 		order = (a->thread > b->thread) - (a->thread < b->thread);
@@ -47,21 +47,15 @@ static int compare_sites(const void *left, const void *right, void *context)
 		     : (a->waste_bytes > b->waste_bytes) - (a->waste_bytes < b->waste_bytes);
 }
 
-struct error *freeze_kept_order(const struct session *session, uint32_t **ret, size_t *count_ret)
+struct error *freeze_kept_order(const struct freeze *freeze, size_t count, uint32_t **ret)
 {
-	uint32_t count = ledger_site_count(session->ledger);
-	uint32_t known = session->traits ? traits_site_count(session->traits)
-					 : interner_count(session->interner);
-	if (count > known)
-		count = known;
-	*ret = calloc(count + (size_t)1, sizeof **ret);
+	*ret = calloc(count + 1, sizeof **ret);
 	if (!*ret)
 		return error_no_memory();
 	for (uint32_t i = 0; i < count; i++)
 		(*ret)[i] = i;
-	if (count && session->traits)
-		qsort_r(*ret, count, sizeof **ret, compare_sites, session->traits);
-	*count_ret = count;
+	if (count && freeze->traits)
+		qsort_r(*ret, count, sizeof **ret, compare_sites, freeze->traits);
 	return NULL;
 }
 
@@ -171,12 +165,24 @@ static struct error *add_histograms(const struct gathering *gathering, struct sn
 	return err;
 }
 
-static struct error *add_threads(const struct session *session, struct snapshot *snapshot)
+/* A thread's name may change, so all are copied while the lock is held. */
+static struct error *copy_threads(struct session *session, struct traits_thread **ret,
+				  size_t *count_ret)
+{
+	taps_lock(&session->taps);
+	const struct traits_thread *threads = traits_threads(session->traits, count_ret);
+	*ret = calloc(*count_ret + 1, sizeof **ret);
+	if (*ret && *count_ret)
+		memcpy(*ret, threads, *count_ret * sizeof **ret);
+	taps_unlock(&session->taps);
+	return *ret ? NULL : error_no_memory();
+}
+
+static struct error *add_threads(struct session *session, struct snapshot *snapshot)
 {
 	size_t count = 0;
-	const struct traits_thread *threads =
-		session->traits ? traits_threads(session->traits, &count) : NULL;
-	struct error *err = NULL;
+	_cleanup_free_ struct traits_thread *threads = NULL;
+	struct error *err = session->traits ? copy_threads(session, &threads, &count) : NULL;
 	for (size_t i = 0; !err && i < count; i++) {
 		const char *name = threads[i].name[0] ? threads[i].name : NULL;
 		struct snapshot_thread thread = {.pid = (uint32_t)threads[i].pid,
@@ -188,17 +194,23 @@ static struct error *add_threads(const struct session *session, struct snapshot 
 	return err;
 }
 
-struct error *freeze_kept(struct session *session, const uint32_t *site_numbers,
-			  struct snapshot *snapshot)
+static struct error *add_live(struct freeze *freeze)
 {
 	__attribute__((cleanup(gathering_deinit))) struct gathering gathering = {
-		.session = session, .now_ns = snapshot->duration_ns, .site_numbers = site_numbers};
-	struct snapshot_kept *kept = &snapshot->kept;
-	kept->flags = KEPT_HISTOGRAMS | KEPT_AGES | session->options->keep;
-	struct error *err = add_threads(session, snapshot);
-	if (!err)
-		err = ledger_visit_live(session->ledger, gather, &gathering);
+		.session = freeze->session,
+		.now_ns = freeze->snapshot->duration_ns,
+		.site_numbers = freeze->site_numbers};
+	struct snapshot_kept *kept = &freeze->snapshot->kept;
+	kept->flags |= KEPT_HISTOGRAMS | KEPT_AGES;
+	struct error *err = ledger_visit_live(freeze->session->ledger, gather, &gathering);
 	if (!err)
 		err = add_ages(&gathering, kept);
 	return err ? err : add_histograms(&gathering, kept);
+}
+
+struct error *freeze_add_kept(struct freeze *freeze)
+{
+	freeze->snapshot->kept.flags = freeze->session->options->keep;
+	struct error *err = add_threads(freeze->session, freeze->snapshot);
+	return err || !freeze->session->alone ? err : add_live(freeze);
 }

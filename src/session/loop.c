@@ -191,6 +191,24 @@ static struct error *update(struct session *session, struct session_space *space
 	return err;
 }
 
+/* A function of --reset-peak-at or --snapshot-at; what agents have seen before it comes first. */
+static struct error *act_on_watch(struct session *session, const struct target_thread *thread,
+				  const struct probe_hit *hit)
+{
+	const struct session_watch *watch = &session->options->watches[hit->watch];
+	struct frozen *frozen;
+	struct error *err = taps_take(session, true);
+	if (err)
+		return err;
+	if (!watch->snapshots)
+		return session_mark(session, SNAPSHOT_MARK_PEAK_RESET, watch->function,
+				    thread->stopped_since_ns - session->started_ns);
+	err = frozen_take(session, true, watch->function, &frozen);
+	if (!err)
+		control_submit(session->control, frozen);
+	return err;
+}
+
 static struct error *act_on_hit(struct session *session, struct target_thread *thread,
 				struct session_thread *state, struct probe_hit *hit)
 {
@@ -206,6 +224,8 @@ static struct error *act_on_hit(struct session *session, struct target_thread *t
 		sigtrap_note_mask(thread, registers_argument(&thread->registers, 1),
 				  (target_addr){registers_argument(&thread->registers, 2)});
 		return NULL;
+	case PROBE_HIT_WATCH:
+		return session->leaks.over ? NULL : act_on_watch(session, thread, hit);
 	case PROBE_HIT_NONE:
 	case PROBE_HIT_STALE:
 		break;

@@ -79,9 +79,8 @@ const struct allocator_family *place_family_of(struct image *image)
 	return NULL;
 }
 
-/* Where the module has the function; *found_ret false if it does not, or not in this mapping. */
-static struct error *find_entry(const struct module *module, const char *name,
-				target_addr *entry_ret, bool *found_ret)
+struct error *place_find_entry(const struct module *module, const char *name,
+			       target_addr *entry_ret, bool *found_ret)
 {
 	struct image_symbol symbol;
 	struct error *err = image_symbol_find(module->image, name, &symbol);
@@ -101,7 +100,7 @@ static struct error *find_function(const struct module *module,
 				   target_addr *entry_ret, bool *found_ret)
 {
 	if (!function->address.v)
-		return find_entry(module, function->name, entry_ret, found_ret);
+		return place_find_entry(module, function->name, entry_ret, found_ret);
 	*entry_ret = (target_addr){function->address.v + module->bias};
 	*found_ret = entry_ret->v >= module->start.v && entry_ret->v < module->end.v;
 	return NULL;
@@ -153,7 +152,7 @@ static struct error *watch(struct session_space *space, const struct module *mod
 	bool found;
 	if (space->examined)
 		return NULL;
-	struct error *err = find_entry(module, name, &entry, &found);
+	struct error *err = place_find_entry(module, name, &entry, &found);
 	if (!err && found) {
 		struct probe_request request = request_of(module, purpose, NULL, entry);
 		err = probe_insert(space->probes, &request);
@@ -167,8 +166,7 @@ static struct error *watch(struct session_space *space, const struct module *mod
 	return NULL;
 }
 
-/* Only breakpoints disturb SIGTRAP, so only with them is it watched. */
-static struct error *watch_signals(struct session_space *space)
+struct error *place_signals(struct session_space *space)
 {
 	struct error *err = NULL;
 	for (size_t i = 0; !err && i < space->modules.count; i++) {
@@ -227,7 +225,7 @@ static struct error *announce_family(struct session_space *space, const struct m
 static struct error *break_family(struct session_space *space, const struct module *module,
 				  const struct allocator_family *family, const char *reason)
 {
-	struct error *err = watch_signals(space);
+	struct error *err = place_signals(space);
 	if (!err)
 		err = announce_family(space, module, family);
 	for (size_t o = 0; !err && o < sizeof order / sizeof order[0]; o++) {
@@ -294,7 +292,7 @@ static struct error *plan_confinement(struct session_space *space, const struct 
 	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
 		target_addr entry;
 		bool found;
-		struct error *err = find_entry(module, calls[i].name, &entry, &found);
+		struct error *err = place_find_entry(module, calls[i].name, &entry, &found);
 		if (!err && found) {
 			struct probe_request request =
 				request_of(module, PROBE_CONFINEMENT, NULL, entry);
@@ -338,7 +336,7 @@ static struct error *plan_unwinder(struct session_space *space, const struct mod
 {
 	target_addr entry;
 	bool found;
-	struct error *err = find_entry(module, "_Unwind_Find_FDE", &entry, &found);
+	struct error *err = place_find_entry(module, "_Unwind_Find_FDE", &entry, &found);
 	if (!err && (!found || jumps_has(space->jumps, entry)))
 		return NULL;
 	struct probe_request request = request_of(module, PROBE_UNWINDER, NULL, entry);
@@ -498,7 +496,7 @@ struct error *place_pools(struct session_space *space, const struct module *modu
 static struct error *find_linker(const struct module *module, target_addr *entry_ret,
 				 bool *found_ret)
 {
-	return find_entry(module, "_dl_debug_state", entry_ret, found_ret);
+	return place_find_entry(module, "_dl_debug_state", entry_ret, found_ret);
 }
 
 /*

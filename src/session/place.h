@@ -14,6 +14,13 @@
 /* The family whose functions an image holds, NULL if none. */
 const struct allocator_family *place_family_of(struct image *image);
 
+/* Where the module has the function; *found_ret false if it does not, or not in this mapping. */
+struct error *place_find_entry(const struct module *module, const char *name,
+			       target_addr *entry_ret, bool *found_ret);
+
+/* Watches what concerns SIGTRAP: only breakpoints disturb it, so only with them. Idempotent. */
+struct error *place_signals(struct session_space *space);
+
 /* Whether an allocator's module has its jumps, planned or written. */
 bool place_is_done(const struct session_space *space, const struct module *module,
 		   const struct allocator_family *family);

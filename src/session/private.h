@@ -6,9 +6,11 @@
  * stop.c: pauses, and the one stop.    space.c, place.c: modules and probes of a space.
  * pace.c: what is told while it works.
  * install.c: jumps, from planned to written.    tap.c: what agents write, and the reader thread.
- * freeze.c: from ledger and stacks to the snapshot.    examine.c: a look that changes nothing.
- * traits.c, usable.c: sites finer than stacks.    freeze_kept.c: what was kept of blocks.
+ * frozen.c: a copy of the figures at one moment.    freeze*.c, symbols.c, positions.c: from it to
+ * the snapshot.    control*.c: the thread that serves those who ask while tracing goes on.
+ * marks.c: named moments.    traits.c, usable.c: sites finer than stacks.
  * leaks.c, roots.c: what nothing points to any more.
+ * examine.c: a look that changes nothing.
  */
 #ifndef SESSION_PRIVATE_H
 #define SESSION_PRIVATE_H
@@ -17,9 +19,13 @@
 #include <stdatomic.h>
 
 #include "ledger/ledger.h"
+#include "session/control.h"
+#include "session/frozen.h"
 #include "session/leaks.h"
+#include "session/marks.h"
 #include "session/session.h"
 #include "session/space.h"
+#include "session/symbols.h"
 #include "session/tap.h"
 #include "session/traits.h"
 #include "stack/capture.h"
@@ -66,7 +72,14 @@ struct session {
 	struct snapshot_heap heap; /* attach */
 	double ns_per_tick;	   /* of the time stamp counter; 0: not measured */
 	pthread_t tracer;
+	pthread_t main_thread;
 	struct session_processes processes;
+	struct marks marks; /* under the lock of the taps */
+	struct symbols symbols;
+	struct control *control; /* NULL: nothing can be asked */
+	enum snapshot_origin origin;
+	char *const *command;	/* of the root, as started or found */
+	bool alone;		/* main thread: the others have ended */
 	struct capture capture; /* room for one walk */
 	pid_t root;
 	_Atomic pid_t root_child; /* run: whom the main thread passes signals to, 0: nobody */
@@ -145,6 +158,13 @@ struct error *install_in_child(struct session_space *space);
 /* Any thread: makes the tracer thread look up from its wait. */
 void session_poke(struct session *session);
 
+/* Any thread: ends tracing soon. */
+void session_stop(struct session *session);
+
+/* Any thread that holds the lock: notes a moment; of a reset, the peak counts from here. */
+struct error *session_mark(struct session *session, enum snapshot_mark_kind kind, const char *name,
+			   uint64_t time_ns);
+
 /* Why a process that runs with a sanitizer is not traced. */
 struct error *session_sanitized(pid_t pid, const char *name);
 
@@ -155,28 +175,12 @@ struct error *session_init(struct session *session, const struct session_options
 void session_deinit(struct session *session);
 #define _cleanup_session_ __attribute__((__cleanup__(session_deinit)))
 
-/* ---- freeze.c, main thread after the tracer thread has ended */
-struct error *freeze_snapshot(struct session *session, enum snapshot_origin origin,
-			      char *const command[], struct snapshot **ret);
+/* ---- freeze.c, the control thread or, when that has ended, the main thread */
+struct error *freeze_snapshot(struct session *session, const struct frozen *frozen,
+			      struct snapshot **ret);
 
-/* ---- freeze_kept.c, likewise */
-
-/* The stack of a site of the ledger, and what its blocks have in common beside. */
-site_id freeze_kept_stack(const struct session *session, uint32_t site, bool waste_known,
-			  struct snapshot_traits *ret);
-
-/* Whether every block is of glibc's malloc, the only one whose waste is known. */
-bool freeze_kept_knows_waste(const struct session *session);
-
-/* The sites of the ledger, those of one stack beside each other; the caller frees it. */
-struct error *freeze_kept_order(const struct session *session, uint32_t **ret, size_t *count_ret);
-
-/*
- * Adds threads, ages and histograms to the snapshot that has its duration and all sites;
- * site_numbers: of each site of the ledger, its index in the snapshot, FREEZE_NO_SITE: none.
- */
-#define FREEZE_NO_SITE UINT32_MAX
-struct error *freeze_kept(struct session *session, const uint32_t *site_numbers,
-			  struct snapshot *snapshot);
+/* A snapshot of one block alone: its site, with its stack. */
+struct error *freeze_site(struct session *session, site_id site, uint64_t size_bytes,
+			  struct snapshot **ret);
 
 #endif

@@ -28,7 +28,6 @@ struct tracing {
 	char *const *argv; /* run; NULL: attach to root */
 	char *const *envp;
 	struct target_signals signals; /* of the process before the session */
-	pthread_t main_thread;
 	struct error *error;
 };
 
@@ -36,6 +35,21 @@ void session_poke(struct session *session)
 {
 	atomic_store(&session->poke, true);
 	pthread_kill(session->tracer, POKE_SIGNAL);
+}
+
+void session_stop(struct session *session)
+{
+	atomic_store(&session->stop, true);
+	pthread_kill(session->main_thread, POKE_SIGNAL);
+}
+
+struct error *session_mark(struct session *session, enum snapshot_mark_kind kind, const char *name,
+			   uint64_t time_ns)
+{
+	if (kind == SNAPSHOT_MARK_PEAK_RESET)
+		ledger_reset_peak(session->ledger, time_ns);
+	return marks_add(&session->marks, kind, name, time_ns,
+			 ledger_totals(session->ledger)->current_bytes);
 }
 
 static void on_poke(int signal)
@@ -187,7 +201,9 @@ static void *tracer_main(void *context)
 		tracing->argv ? begin_run(tracing) : blame_the_end(session, begin_attach(tracing));
 	taps_unlock(&session->taps);
 	atomic_store(&session->begun_ns, clock_now_ns());
-	pthread_kill(tracing->main_thread, POKE_SIGNAL); /* its waiting counts from here */
+	pthread_kill(session->main_thread, POKE_SIGNAL); /* its waiting counts from here */
+	if (!tracing->error)
+		tracing->error = control_start(session->control);
 	if (!tracing->error)
 		tracing->error = loop_run(session);
 	struct error *err = stop_all(session);
@@ -197,7 +213,7 @@ static void *tracer_main(void *context)
 		tracing->error = err;
 	session->duration_ns = clock_now_ns() - session->started_ns;
 	atomic_store(&session->finished, true);
-	pthread_kill(tracing->main_thread, POKE_SIGNAL);
+	pthread_kill(session->main_thread, POKE_SIGNAL);
 	return NULL;
 }
 
@@ -285,12 +301,17 @@ struct error *session_init(struct session *session, const struct session_options
 		err = ledger_create(&session->ledger);
 	if (!err && options->keep & (KEPT_SIZES | KEPT_THREADS | KEPT_WASTE))
 		err = traits_create(options->keep, &session->traits);
+	if (!err)
+		err = watches_init(&session->probes.watches, options);
+	if (!err)
+		err = control_create(session, &session->control);
 	return err;
 }
 
 void session_deinit(struct session *session)
 {
 	taps_stop_reader(session);
+	control_destroy(session->control);
 	target_deinit(&session->target);
 	taps_deinit(&session->taps);
 	leaks_deinit(&session->leaks);
@@ -299,6 +320,8 @@ void session_deinit(struct session *session)
 	free(session->processes.items);
 	space_probes_deinit(&session->probes);
 	traits_destroy(session->traits);
+	marks_deinit(&session->marks);
+	symbols_deinit(&session->symbols);
 	ledger_destroy(session->ledger);
 	interner_destroy(session->interner);
 	registry_destroy(session->registry);
@@ -316,7 +339,7 @@ static struct error *trace(struct tracing *tracing)
 	if (err)
 		return err;
 	sigset_of_session(&signals);
-	tracing->main_thread = pthread_self();
+	tracing->session->main_thread = pthread_self();
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	sigaction(POKE_SIGNAL, &poke, &old_poke);
 	sigaction(SIGCHLD, &quiet, &old_quiet);
@@ -324,6 +347,8 @@ static struct error *trace(struct tracing *tracing)
 	if (!failure) {
 		supervise(tracing->session, tracer);
 		pthread_join(tracer, NULL);
+		control_stop(tracing->session->control);
+		tracing->session->alone = true;
 	}
 	sigaction(POKE_SIGNAL, &old_poke, NULL);
 	sigaction(SIGCHLD, &old_quiet, NULL);
@@ -345,6 +370,30 @@ void session_await(struct session_result *result)
 	result->exited = true;
 	result->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 	result->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static void warn_missing_watches(const struct session *session)
+{
+	size_t index = 0;
+	const struct session_watch *watch;
+	while ((watch = watches_next_missing(&session->probes.watches, &index)))
+		log_write(
+			session->options->log, LOG_WARNING,
+			"no function '%s' of --%s was in any module: it may have been inlined, or "
+			"its name stripped",
+			watch->function, watch->snapshots ? "snapshot-at" : "reset-peak-at");
+}
+
+static struct error *freeze(struct session *session, struct snapshot **ret)
+{
+	warn_missing_watches(session);
+	struct frozen *frozen;
+	struct error *err = frozen_take(session, false, NULL, &frozen);
+	if (err)
+		return err;
+	err = freeze_snapshot(session, frozen, ret);
+	frozen_destroy(frozen);
+	return err;
 }
 
 static void result_of(const struct session *session, struct session_result *ret)
@@ -401,6 +450,8 @@ struct error *session_run(const struct session_options *options, char *const arg
 	*ret = (struct session_result){0};
 	struct error *err = session_init(&session, options);
 	struct tracing tracing = {.session = &session, .argv = argv, .envp = envp};
+	session.origin = SNAPSHOT_RUN;
+	session.command = argv;
 	if (!err)
 		err = trace(&tracing);
 	if (err && !session.root)
@@ -410,7 +461,7 @@ struct error *session_run(const struct session_options *options, char *const arg
 	if (!err)
 		session_warn_idle_rules(&session);
 	if (!err)
-		err = freeze_snapshot(&session, SNAPSHOT_RUN, argv, &ret->snapshot);
+		err = freeze(&session, &ret->snapshot);
 	result_of(&session, ret);
 	return err;
 }
@@ -427,12 +478,14 @@ struct error *session_attach(const struct session_options *options, pid_t pid,
 	session.root = pid;
 	if (!err)
 		err = proc_command(pid, &command, &count);
+	session.origin = SNAPSHOT_ATTACH;
+	session.command = command;
 	if (error_catch(&err, ERROR_GONE))
 		return error_new(ERROR_NOT_FOUND, "no process %d: check the pid with ps", pid);
 	if (!err)
 		err = trace(&tracing);
 	if (!err)
-		err = freeze_snapshot(&session, SNAPSHOT_ATTACH, command, &ret->snapshot);
+		err = freeze(&session, &ret->snapshot);
 	result_of(&session, ret);
 	return err;
 }

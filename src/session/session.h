@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "allocator/rule.h"
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "session/progress.h"
@@ -21,15 +22,41 @@
 
 enum session_engine { SESSION_ENGINE_AUTO, SESSION_ENGINE_JUMP, SESSION_ENGINE_BREAKPOINT };
 
+/*
+ * Where snapshots go that are taken while tracing goes on. Called from a thread of the session's,
+ * one call at a time, and never while session_run or session_attach is not under way. The snapshot
+ * stays the session's.
+ */
+struct session_sink {
+	/* Keeps the snapshot; appends the name of the file, if it became one. */
+	struct error *(*take)(void *context, struct snapshot *snapshot, struct buffer *file_ret);
+	/* Adds what only cli can add (source text) to one that is passed on; may be NULL. */
+	struct error *(*complete)(void *context, struct snapshot *snapshot);
+	bool saves; /* take makes files: `ctl snapshot` need not name one */
+	void *context;
+};
+
+/* A function of the target at which something is done. */
+struct session_watch {
+	bool snapshots;	      /* a snapshot is taken; else the peak is reset */
+	bool at_exit;	      /* when it returns; else when it is called */
+	const char *function; /* as the symbol table names it */
+	const char *module;   /* fnmatch(3) pattern of its path or file name; NULL: any */
+};
+
 struct session_options {
 	enum session_engine engine;
-	size_t depth;	       /* frames kept of a stack, 1 to 1024 */
-	bool follow_children;  /* --follow children */
-	unsigned keep;	       /* --keep, --raw: of enum snapshot_kept_flags */
-	bool pin;	       /* --pin: target and tracer on one CPU while tracing */
-	uint64_t duration_ns;  /* --for; 0: no limit */
-	bool unreachable;      /* --unreachable: look for blocks that nothing points to */
-	const struct log *log; /* may be NULL */
+	size_t depth;			     /* frames kept of a stack, 1 to 1024 */
+	bool follow_children;		     /* --follow children */
+	unsigned keep;			     /* --keep, --raw: of enum snapshot_kept_flags */
+	bool pin;			     /* --pin: target and tracer on one CPU while tracing */
+	uint64_t duration_ns;		     /* --for; 0: no limit */
+	uint64_t interval_ns;		     /* --interval; 0: none */
+	const struct session_watch *watches; /* --reset-peak-at, --snapshot-at */
+	size_t watch_count;
+	bool unreachable; /* --unreachable: look for blocks that nothing points to */
+	struct session_sink sink;
+	const struct log *log;			 /* may be NULL */
 	const struct session_progress *progress; /* NULL: nobody looks */
 	const struct allocator_rules *rules;	 /* --alloc; NULL: none */
 	const char *const *debug_paths;		 /* --debug-path: as in struct image_options */

@@ -109,6 +109,7 @@ struct error *space_copy(const struct session_space *parent, struct target_space
 	space->allocator_functions = parent->allocator_functions;
 	space->breakpoints_because = parent->breakpoints_because;
 	space->unwinder_refusal = parent->unwinder_refusal;
+	space->watched = parent->watched;
 	*ret = take_ptr(space);
 	return NULL;
 }
@@ -131,6 +132,7 @@ void space_probes_deinit(struct space_probes *probes)
 	free(probes->items);
 	precedents_deinit(&probes->precedents);
 	pools_deinit(&probes->pools);
+	watches_deinit(&probes->watches);
 	*probes = (struct space_probes){0};
 }
 
@@ -251,7 +253,9 @@ static struct error *probe_modules(struct session_space *space)
 		err = probe_pools(space);
 	for (size_t i = 0; !err && i < space->modules.count; i++)
 		err = place_linker(space, &space->modules.items[i]);
-	return err;
+	for (size_t i = 0; !err && i < space->modules.count; i++)
+		err = watches_place(space, &space->modules.items[i]);
+	return err || !space->watched ? err : place_signals(space);
 }
 
 void space_note_remote(const struct session_space *space)
@@ -351,9 +355,10 @@ struct error *space_check(struct session_space *space)
 	if (err)
 		return err;
 	if (found || has_allocator(space)) {
+		err = watches_check(space);
 		/* Unread again, so that space_update finds everything new. */
 		modules_deinit(&space->modules);
-		return NULL;
+		return err;
 	}
 	return error_new(
 		ERROR_NOT_FOUND,

@@ -12,6 +12,7 @@
 #include "probe/probe.h"
 #include "session/pools.h"
 #include "session/session.h"
+#include "session/watch.h"
 #include "stack/modules.h"
 #include "stack/registry.h"
 #include "target/target.h"
@@ -40,6 +41,7 @@ struct space_probes {
 	size_t count, capacity;
 	struct precedents precedents;
 	struct pools pools;
+	struct watches watches;
 	struct space_remote remote;
 };
 
@@ -62,6 +64,7 @@ struct session_space {
 	struct space_probes *probe_list; /* the session's */
 	const struct log *log;
 	size_t allocator_functions; /* probed in this space */
+	bool watched;		    /* has breakpoints of --reset-peak-at, --snapshot-at */
 	bool from_before;	    /* it had blocks before tracing began */
 	/* Why all that is found from now on gets breakpoints (it is called by what has some), NULL:
 	 * it need not. */

@@ -269,11 +269,15 @@ struct error *stop_all(struct session *session)
 {
 	if (session->stopped)
 		return NULL;
+	taps_lock(&session->taps);
 	session->stopped = true;
+	taps_unlock(&session->taps);
 	struct error *first = NULL;
 	/* The rings are read meanwhile. */
 	keep_first(&first, measure_heap(session));
 	taps_stop_reader(session);
+	/* Whoever asks for figures from now on waits: the end is done without looking at him. */
+	taps_lock(&session->taps);
 	if (session->options->unreachable)
 		keep_first(&first, look_for_leaks(session));
 	keep_first(&first, retire_agents(session));
@@ -295,5 +299,6 @@ struct error *stop_all(struct session *session)
 	killpoint(KILLPOINT_RELEASED);
 	note_freeze(clock_now_ns() - session->target.paused_since_ns, &session->remove_frozen_ns);
 	drop_spaces(session);
+	taps_unlock(&session->taps);
 	return first;
 }

@@ -79,6 +79,12 @@ void taps_lock(struct taps *taps);
 bool taps_lock_within(struct taps *taps, uint64_t wait_ns);
 void taps_unlock(struct taps *taps);
 
+/*
+ * Takes the lock when all that agents had written before the call has been taken. What fails then
+ * is for the tracer thread to find.
+ */
+void taps_lock_settled(struct session *session);
+
 /* Adds a tap for a new channel, which it owns from now on, and starts the reader with the first. */
 struct error *taps_add(struct session *session, struct channel *channel);
 

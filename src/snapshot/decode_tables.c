@@ -253,6 +253,25 @@ static struct error *read_timeline(struct decoder *decoder)
 	return NULL;
 }
 
+static struct error *read_marks(struct decoder *decoder)
+{
+	for (size_t i = 0; i < records_of(decoder, LAYOUT_MARKS); i++) {
+		struct record record = record_at(decoder, LAYOUT_MARKS, i);
+		struct snapshot_mark mark = {0};
+		uint32_t kind = get_u32(&record);
+		mark.name = get_string(&record);
+		mark.time_ns = get_u64(&record);
+		mark.current_bytes = get_u64(&record);
+		if (kind > SNAPSHOT_MARK_TAKEN)
+			return decoder_damaged("its marks");
+		mark.kind = (enum snapshot_mark_kind)kind;
+		struct error *err = snapshot_add_mark(decoder->snapshot, &mark);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
 static struct error *read_source(struct decoder *decoder)
 {
 	for (size_t i = 0; i < records_of(decoder, LAYOUT_SOURCE); i++) {
@@ -396,10 +415,10 @@ static struct error *read_inner_pids(struct decoder *decoder)
 struct error *decoder_read_tables(struct decoder *decoder)
 {
 	static struct error *(*const readers[])(struct decoder * decoder) = {
-		read_strings, read_session,    read_command, read_processes, read_probes,
-		read_modules, read_frames,     read_stacks,  read_sites,     read_timeline,
-		read_source,  read_details,    decode_kept,  read_scan,	     read_lost,
-		read_heap,    read_inner_pids,
+		read_strings, read_session, read_command,    read_processes, read_probes,
+		read_modules, read_frames,  read_stacks,     read_sites,     read_timeline,
+		read_source,  read_details, decode_kept,     read_scan,	     read_lost,
+		read_heap,    read_marks,   read_inner_pids,
 	};
 	for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
 		struct error *err = readers[i](decoder);

@@ -187,6 +187,17 @@ static void put_timeline(struct encoder *encoder)
 	}
 }
 
+static void put_marks(struct encoder *encoder)
+{
+	begin_section(&encoder->rest, LAYOUT_MARKS, encoder->snapshot->mark_count);
+	for (size_t i = 0; i < encoder->snapshot->mark_count; i++) {
+		put_u32(encoder, encoder->snapshot->marks[i].kind);
+		put_string(encoder, encoder->snapshot->marks[i].name);
+		put_u64(encoder, encoder->snapshot->marks[i].time_ns);
+		put_u64(encoder, encoder->snapshot->marks[i].current_bytes);
+	}
+}
+
 static void put_source(struct encoder *encoder)
 {
 	begin_section(&encoder->rest, LAYOUT_SOURCE, encoder->snapshot->source_line_count);
@@ -300,6 +311,7 @@ struct error *body_encode(const struct snapshot *snapshot, struct buffer *out)
 	encode_kept(&encoder);
 	put_scan(&encoder);
 	put_heap(&encoder);
+	put_marks(&encoder);
 	put_inner_pids(&encoder);
 	begin_section(out, LAYOUT_STRINGS, encoder.strings.count);
 	buffer_append(out, encoder.strings.bytes, encoder.strings.count);

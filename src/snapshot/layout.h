@@ -76,6 +76,7 @@ enum layout_section {
 	LAYOUT_SCAN,
 	LAYOUT_UNREACHABLE,
 	LAYOUT_HEAP,
+	LAYOUT_MARKS,
 	LAYOUT_INNER_PIDS,
 	LAYOUT_SECTIONS,
 	LAYOUT_OPTIONAL = LAYOUT_DETAIL_POINTS,
@@ -98,7 +99,8 @@ static const struct layout_row layout_rows[LAYOUT_SECTIONS] = {
 	[LAYOUT_TRAITS] = {"TRAI", 24},	       [LAYOUT_AGES] = {"AGES", 36},
 	[LAYOUT_SIZES] = {"SIZE", 48},	       [LAYOUT_LIFETIMES] = {"LIFE", 32},
 	[LAYOUT_SCAN] = {"SCAN", 24},	       [LAYOUT_UNREACHABLE] = {"LOST", 36},
-	[LAYOUT_HEAP] = {"HEAP", 76},	       [LAYOUT_INNER_PIDS] = {"NSPD", 4},
+	[LAYOUT_HEAP] = {"HEAP", 76},	       [LAYOUT_MARKS] = {"MARK", 24},
+	[LAYOUT_INNER_PIDS] = {"NSPD", 4},
 };
 
 /* Flags of records. */

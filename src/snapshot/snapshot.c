@@ -43,6 +43,7 @@ void snapshot_destroy(struct snapshot *snapshot)
 	free(snapshot->timeline);
 	free(snapshot->detail_points);
 	free(snapshot->detail_sites);
+	free(snapshot->marks);
 	free(snapshot->modules);
 	free(snapshot->source_lines);
 	kept_deinit(&snapshot->kept);
@@ -148,6 +149,20 @@ struct error *snapshot_add_detail_point(struct snapshot *snapshot,
 	added.site_count = snapshot->detail_site_count - added.first_site;
 	return append(&snapshot->detail_points, &snapshot->detail_point_count,
 		      &snapshot->detail_point_capacity, &added, sizeof added);
+}
+
+struct error *snapshot_add_mark(struct snapshot *snapshot, const struct snapshot_mark *mark)
+{
+	return append(&snapshot->marks, &snapshot->mark_count, &snapshot->mark_capacity, mark,
+		      sizeof *mark);
+}
+
+const struct snapshot_mark *snapshot_last_reset(const struct snapshot *snapshot)
+{
+	for (size_t i = snapshot->mark_count; i-- > 0;)
+		if (snapshot->marks[i].kind == SNAPSHOT_MARK_PEAK_RESET)
+			return &snapshot->marks[i];
+	return NULL;
 }
 
 struct error *snapshot_add_module(struct snapshot *snapshot, const struct snapshot_module *module)

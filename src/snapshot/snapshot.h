@@ -160,6 +160,20 @@ struct snapshot_detail_site {
 	uint32_t site; /* index into sites */
 };
 
+/* A moment of the session that somebody named. */
+enum snapshot_mark_kind {
+	SNAPSHOT_MARK_NAMED,	  /* by `ctl mark`, or by the target itself */
+	SNAPSHOT_MARK_PEAK_RESET, /* the peak counts from here */
+	SNAPSHOT_MARK_TAKEN,	  /* the snapshot was taken while tracing went on: the last mark */
+};
+
+struct snapshot_mark {
+	enum snapshot_mark_kind kind;
+	uint64_t time_ns;
+	uint64_t current_bytes;
+	const char *name; /* NULL: none */
+};
+
 enum snapshot_origin { SNAPSHOT_RUN, SNAPSHOT_ATTACH };
 
 struct snapshot {
@@ -198,6 +212,8 @@ struct snapshot {
 	size_t detail_point_count, detail_point_capacity;
 	struct snapshot_detail_site *detail_sites; /* point after point */
 	size_t detail_site_count, detail_site_capacity;
+	struct snapshot_mark *marks;
+	size_t mark_count, mark_capacity;
 	struct snapshot_module *modules;
 	size_t module_count, module_capacity;
 	struct snapshot_source_line *source_lines; /* in the order of file and line */
@@ -246,6 +262,18 @@ struct error *snapshot_add_detail_site(struct snapshot *snapshot,
 				       const struct snapshot_detail_site *one);
 struct error *snapshot_add_detail_point(struct snapshot *snapshot,
 					const struct snapshot_detail_point *point);
+
+struct error *snapshot_add_mark(struct snapshot *snapshot, const struct snapshot_mark *mark);
+
+/* Whether it was taken while tracing went on. */
+static inline bool snapshot_is_interim(const struct snapshot *snapshot)
+{
+	return snapshot->mark_count &&
+	       snapshot->marks[snapshot->mark_count - 1].kind == SNAPSHOT_MARK_TAKEN;
+}
+
+/* The last time the peak was reset, NULL: never. */
+const struct snapshot_mark *snapshot_last_reset(const struct snapshot *snapshot);
 
 struct error *snapshot_add_module(struct snapshot *snapshot, const struct snapshot_module *module);
 

@@ -83,6 +83,13 @@ static void truth_note_peak(void)
 	}
 }
 
+/* From now on the peak counts anew. */
+static __attribute__((unused)) void truth_reset_peak(void)
+{
+	truth_sum.peak_bytes = -1;
+	truth_note_peak();
+}
+
 /* A call on that line gave `block` when asked for size; NULL is a refusal. */
 static __attribute__((unused)) void *truth_created(void *block, size_t size, const char *file,
 						   int line)

@@ -445,16 +445,16 @@ END_TEST
 START_TEST(a_wrong_command_is_told)
 {
 	refuse("unknown command 'ru': give one of "
-	       "run|attach|report|diff|export|doctor|completion|help",
+	       "run|attach|report|diff|export|doctor|ctl|completion|help",
 	       "ru");
 	refuse("unknown command 'run|attach': give one of "
-	       "run|attach|report|diff|export|doctor|completion|help",
+	       "run|attach|report|diff|export|doctor|ctl|completion|help",
 	       "run|attach");
 	refuse("unknown command '': give one of "
-	       "run|attach|report|diff|export|doctor|completion|help",
+	       "run|attach|report|diff|export|doctor|ctl|completion|help",
 	       "");
 	refuse("unknown command 'top': give one of "
-	       "run|attach|report|diff|export|doctor|completion|help",
+	       "run|attach|report|diff|export|doctor|ctl|completion|help",
 	       "help", "top");
 	refuse("unexpected argument 'attach': tracealloc help [COMMAND]", "help", "run", "attach");
 }
@@ -739,6 +739,73 @@ START_TEST(a_bad_value_is_told_with_what_is_wanted)
 }
 END_TEST
 
+START_TEST(ctl_takes_a_process_a_request_and_what_it_needs)
+{
+	struct options o;
+	accept(&o, "ctl", "12", "status", "--format=json");
+	ck_assert_int_eq(o.command, OPTIONS_CTL);
+	ck_assert_int_eq(o.pid, 12);
+	ck_assert_int_eq(o.ctl_verb, CONTROL_STATUS);
+	options_deinit(&o);
+	accept(&o, "ctl", "-v", "12", "snapshot");
+	ck_assert_int_eq(o.ctl_verb, CONTROL_SAVE);
+	options_deinit(&o);
+	accept(&o, "ctl", "12", "snapshot", "--", "-file");
+	ck_assert_int_eq(o.ctl_verb, CONTROL_SNAPSHOT);
+	ck_assert_str_eq(o.ctl_text, "-file");
+	options_deinit(&o);
+	accept(&o, "ctl", "12", "mark", "two words");
+	ck_assert_int_eq(o.ctl_verb, CONTROL_MARK);
+	ck_assert_str_eq(o.ctl_text, "two words");
+	options_deinit(&o);
+	accept(&o, "ctl", "12", "where", "0x7fFF00000010");
+	ck_assert_int_eq(o.ctl_verb, CONTROL_WHERE);
+	ck_assert_uint_eq(o.ctl_address.v, 0x7fff00000010);
+	options_deinit(&o);
+	accept(&o, "run", "--reset-peak-at", "a", "--snapshot-at=b:exit", "true");
+	ck_assert_uint_eq(o.session.watch_count, 2);
+	ck_assert(!o.session.watches[0].snapshots && o.session.watches[1].snapshots);
+	ck_assert(o.session.watches[1].at_exit);
+	options_deinit(&o);
+	accept(&o, "run", "--interval", "2.5s", "true");
+	ck_assert_uint_eq(o.session.interval_ns, 2500000000);
+	options_deinit(&o);
+}
+END_TEST
+
+#define REQUESTS "status|snapshot|reset-peak|mark|where|stop"
+
+START_TEST(what_ctl_cannot_ask_is_told)
+{
+	refuse("no process id given: tracealloc ctl PID " REQUESTS, "ctl");
+	refuse("no request given: tracealloc ctl PID " REQUESTS, "ctl", "12");
+	refuse("bad process id 'x': give a number, as 'pgrep -n NAME' prints it", "ctl", "x",
+	       "status");
+	refuse("unknown request 'state': give one of " REQUESTS, "ctl", "12", "state");
+	refuse("no name given: tracealloc ctl PID mark NAME", "ctl", "12", "mark");
+	refuse("no name given: tracealloc ctl PID mark NAME", "ctl", "12", "mark", "");
+	refuse("bad address '12': give one such as 0x55d0c0ffee00", "ctl", "12", "where", "12");
+	refuse("bad address '': give one such as 0x55d0c0ffee00", "ctl", "12", "where");
+	refuse("bad address '0x': give one such as 0x55d0c0ffee00", "ctl", "12", "where", "0x");
+	refuse("bad address '0x11112222333344445': give one such as 0x55d0c0ffee00", "ctl", "12",
+	       "where", "0x11112222333344445");
+	refuse("unexpected argument 'now': stop takes none", "ctl", "12", "stop", "now");
+	refuse("unexpected argument 'c': tracealloc ctl PID " REQUESTS, "ctl", "12", "mark", "b",
+	       "c");
+	refuse("ctl has no --format csv: give text or json", "ctl", "12", "status", "--format=csv");
+	refuse("bad value 'm:' for --reset-peak-at: give a function, such as main or "
+	       "'libx.so*:begin'",
+	       "run", "--reset-peak-at=m:");
+	refuse("bad value '' for --snapshot-at: give a function, such as main, 'libx.so*:begin' "
+	       "or done:exit",
+	       "attach", "--snapshot-at=");
+	refuse("bad value 'x' for --interval: give a time such as 10s, 500ms, 2m or 1h", "run",
+	       "--interval=x");
+	refuse("option '--top' is none of 'ctl': it belongs to run|attach|report|diff|export",
+	       "ctl", "--top=3", "12", "status");
+}
+END_TEST
+
 START_TEST(export_is_a_report_that_names_its_format)
 {
 	struct options o;
@@ -814,6 +881,7 @@ static Suite *make_suite(void)
 	tcase_add_test(meaning, attach_takes_options_after_the_process_id_too);
 	tcase_add_test(meaning, report_takes_a_snapshot_among_its_options);
 	tcase_add_test(meaning, report_takes_several_snapshots_and_diff_two);
+	tcase_add_test(meaning, ctl_takes_a_process_a_request_and_what_it_needs);
 	tcase_add_test(meaning, export_is_a_report_that_names_its_format);
 	tcase_add_test(meaning, filters_of_both_kinds_keep_their_order);
 	tcase_add_test(meaning, ranges_of_sizes_and_ages_have_two_ends);
@@ -827,6 +895,7 @@ static Suite *make_suite(void)
 	tcase_add_test(meaning, help_and_version_end_the_reading);
 	suite_add_tcase(suite, meaning);
 	TCase *complaints = tcase_create("complaints");
+	tcase_add_test(complaints, what_ctl_cannot_ask_is_told);
 	tcase_add_test(complaints, a_missing_command_is_told);
 	tcase_add_test(complaints, a_wrong_command_is_told);
 	tcase_add_test(complaints, a_missing_operand_is_told);

@@ -77,6 +77,71 @@ START_TEST(the_breakdown_at_the_peak_is_that_of_the_highest_moment)
 }
 END_TEST
 
+START_TEST(a_peak_that_is_reset_starts_with_what_is_in_use)
+{
+	struct ledger *ledger = fresh();
+	create(ledger, 1, 0, 0x10, 100, 1);
+	create(ledger, 1, 1, 0x20, 50, 2);
+	release(ledger, 1, 0x10, 3);
+	ledger_reset_peak(ledger, 4);
+	ck_assert_uint_eq(ledger_totals(ledger)->peak_bytes, 50);
+	ck_assert_uint_eq(ledger_totals(ledger)->peak_blocks, 1);
+	ck_assert_uint_eq(ledger_totals(ledger)->peak_at_ns, 4);
+	ck_assert_uint_eq(ledger_site(ledger, (site_id){0}).peak_bytes, 0);
+	ck_assert_uint_eq(ledger_site(ledger, (site_id){1}).peak_bytes, 50);
+	ok(ledger_check(ledger));
+	release(ledger, 1, 0x20, 5);
+	create(ledger, 1, 0, 0x30, 20, 6);
+	ck_assert_uint_eq(ledger_totals(ledger)->peak_bytes, 50);
+	ck_assert_uint_eq(ledger_site(ledger, (site_id){0}).peak_bytes, 0);
+	create(ledger, 1, 0, 0x40, 31, 7);
+	ck_assert_uint_eq(ledger_totals(ledger)->peak_bytes, 51);
+	ck_assert_uint_eq(ledger_site(ledger, (site_id){1}).peak_bytes, 0);
+	ok(ledger_check(ledger));
+	ledger_destroy(ledger);
+}
+END_TEST
+
+static void expect_holder(const struct ledger *ledger, uint64_t asked, uint64_t address)
+{
+	struct ledger_holder holder;
+	bool found = ledger_holder(ledger, (space_id){0}, (target_addr){asked}, &holder);
+	ck_assert(found == (address != 0));
+	if (found)
+		ck_assert_uint_eq(holder.address.v, address);
+}
+
+START_TEST(a_block_holds_every_address_within_it_and_none_beyond)
+{
+	struct ledger *ledger = fresh();
+	struct ledger_holder holder;
+	for (uint64_t i = 0; i < 1000; i++)
+		create(ledger, 1 + i % 3, i % 7, 0x1000 + 0x100 * i, 0x40 + i % 64, 10 + i);
+	create(ledger, 1, 0, 0x500000, 0, 2000);
+	for (uint64_t i = 0; i < 1000; i += 37) {
+		uint64_t start = 0x1000 + 0x100 * i, size = 0x40 + i % 64;
+		expect_holder(ledger, start, start);
+		expect_holder(ledger, start + size / 2, start);
+		expect_holder(ledger, start + size - 1, start);
+		expect_holder(ledger, start + size, 0);
+		expect_holder(ledger, start - 1, 0);
+	}
+	expect_holder(ledger, 0x500000, 0x500000);
+	expect_holder(ledger, 0x500001, 0);
+	expect_holder(ledger, 0, 0);
+	ck_assert(ledger_holder(ledger, (space_id){0}, (target_addr){0x1105}, &holder));
+	ck_assert_uint_eq(holder.size_bytes, 0x41);
+	ck_assert_uint_eq(holder.site.v, 1);
+	ck_assert_uint_eq(holder.born_ns, 11);
+	ck_assert_uint_eq(holder.thread, 2);
+	ledger_thread_end(ledger, (space_id){0}, 2);
+	ck_assert(ledger_holder(ledger, (space_id){0}, (target_addr){0x1105}, &holder));
+	ck_assert_uint_eq(holder.thread, 0);
+	ck_assert(!ledger_holder(ledger, (space_id){9}, (target_addr){0x1105}, &holder));
+	ledger_destroy(ledger);
+}
+END_TEST
+
 START_TEST(a_resize_makes_no_peak_of_both_its_blocks)
 {
 	struct ledger *ledger = fresh();
@@ -361,7 +426,11 @@ static void disturb(struct ledger *ledger, struct model_run *run, uint64_t *stat
 	uint32_t space = (uint32_t)(next_random(state) % MODEL_SPACES);
 	uint32_t thread = (uint32_t)(next_random(state) % MODEL_THREADS);
 	space_id id = {space * spread};
-	switch (next_random(state) % 8) {
+	switch (next_random(state) % 9) {
+	case 8:
+		ledger_reset_peak(ledger, *state % 1000000);
+		model_reset_peak(run, *state % 1000000);
+		break;
 	case 0:
 		ok(ledger_space_end(ledger, id));
 		model_space_end(run, space);
@@ -424,6 +493,8 @@ int main(void)
 	TCase *cases = tcase_create("ledger");
 	tcase_set_timeout(cases, 240);
 	tcase_add_test(cases, the_breakdown_at_the_peak_is_that_of_the_highest_moment);
+	tcase_add_test(cases, a_peak_that_is_reset_starts_with_what_is_in_use);
+	tcase_add_test(cases, a_block_holds_every_address_within_it_and_none_beyond);
 	tcase_add_test(cases, a_resize_makes_no_peak_of_both_its_blocks);
 	tcase_add_test(cases, another_thread_may_be_given_the_old_address_during_a_resize);
 	tcase_add_test(cases, a_failed_resize_leaves_the_old_block_alive);

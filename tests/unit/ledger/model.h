@@ -205,6 +205,19 @@ static inline void model_end(struct model_run *r, const struct event *e)
 		model_create(r, e);
 }
 
+/* What is in use becomes the peak. */
+static inline void model_reset_peak(struct model_run *r, uint64_t now)
+{
+	struct total_counters *t = &r->m.totals;
+	t->peak_bytes = t->current_bytes;
+	t->peak_blocks = t->current_blocks;
+	t->peak_at_ns = now;
+	for (int s = 0; s < MODEL_SITES; s++) {
+		r->m.sites[s].peak_bytes = r->m.sites[s].current_bytes;
+		r->m.sites[s].peak_blocks = r->m.sites[s].current_blocks;
+	}
+}
+
 /* Every current figure from scratch; the breakdown is copied whenever the sum is a new highest. */
 static inline void model_recompute(struct model_run *r, uint64_t now)
 {
@@ -221,15 +234,8 @@ static inline void model_recompute(struct model_run *r, uint64_t now)
 		t->current_bytes += b->size;
 		t->current_blocks++;
 	}
-	if (t->current_bytes <= t->peak_bytes)
-		return;
-	t->peak_bytes = t->current_bytes;
-	t->peak_blocks = t->current_blocks;
-	t->peak_at_ns = now;
-	for (int s = 0; s < MODEL_SITES; s++) {
-		r->m.sites[s].peak_bytes = r->m.sites[s].current_bytes;
-		r->m.sites[s].peak_blocks = r->m.sites[s].current_blocks;
-	}
+	if (t->current_bytes > t->peak_bytes)
+		model_reset_peak(r, now);
 }
 
 static inline void model_record(struct model_run *r, const struct event *e)

@@ -307,6 +307,27 @@ START_TEST(sections_that_are_missing_or_stand_twice_are_told)
 }
 END_TEST
 
+START_TEST(marks_may_be_missing_and_are_of_a_kind_that_is_known)
+{
+	struct snapshot *snapshot = sample_random(7, 5);
+	_cleanup_buffer_ struct buffer body = {0}, file = {0}, wrong = {0};
+	ck_assert(snapshot_is_interim(snapshot));
+	ck_assert_ptr_null(body_encode(snapshot, &body));
+	char *section = memmem(body.bytes, body.count, "MARK", 4);
+	section[16] = 3;
+	wrap(&body, &wrong);
+	expect_refused(wrong.bytes, wrong.count, "it is damaged: its marks");
+	memcpy(section, "KRAM", 4);
+	wrap(&body, &file);
+	struct snapshot *loaded = decode(&file);
+	ck_assert_uint_eq(loaded->mark_count, 0);
+	ck_assert(!snapshot_is_interim(loaded));
+	ck_assert_ptr_null(snapshot_last_reset(loaded));
+	snapshot_destroy(loaded);
+	snapshot_destroy(snapshot);
+}
+END_TEST
+
 START_TEST(the_details_of_the_timeline_may_be_missing)
 {
 	struct snapshot *snapshot = sample_random(7, 5);
@@ -418,6 +439,7 @@ int main(void)
 	tcase_add_test(cases, random_changes_of_the_file_are_refused);
 	tcase_add_test(cases, what_a_later_tracealloc_adds_is_passed_by);
 	tcase_add_test(cases, sections_that_are_missing_or_stand_twice_are_told);
+	tcase_add_test(cases, marks_may_be_missing_and_are_of_a_kind_that_is_known);
 	tcase_add_test(cases, the_details_of_the_timeline_may_be_missing);
 	tcase_add_test(cases, inner_pids_are_of_all_processes_or_of_none);
 	tcase_add_test(cases, details_that_cannot_be_are_told);

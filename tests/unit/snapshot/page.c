@@ -250,6 +250,21 @@ static void expect_heap(const struct snapshot *s, struct buffer *out)
 	buffer_char(out, '\n');
 }
 
+static void expect_marks(const struct snapshot *s, struct buffer *out)
+{
+	for (size_t i = 0; i < s->mark_count; i++) {
+		const struct snapshot_mark *mark = &s->marks[i];
+		buffer_printf(out, "MARK %u ", mark->kind);
+		if (mark->name)
+			buffer_printf(out, "[%s]", mark->name);
+		else
+			buffer_char(out, '-');
+		put_number(out, mark->time_ns);
+		put_number(out, mark->current_bytes);
+		buffer_char(out, '\n');
+	}
+}
+
 static void expect_inner_pids(const struct snapshot *s, struct buffer *out)
 {
 	for (size_t i = 0; i < s->process_count; i++)
@@ -294,6 +309,7 @@ START_TEST(the_page_describes_every_figure)
 	expect_kept(snapshot, &want);
 	expect_scan(snapshot, &want);
 	expect_heap(snapshot, &want);
+	expect_marks(snapshot, &want);
 	expect_inner_pids(snapshot, &want);
 	ck_assert_str_eq(buffer_text(&got), buffer_text(&want));
 	snapshot_destroy(snapshot);

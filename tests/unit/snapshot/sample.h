@@ -181,6 +181,19 @@ static inline void sample_add_details(struct snapshot *snapshot, uint64_t *state
 	}
 }
 
+static inline void sample_add_marks(struct snapshot *snapshot, uint64_t *state)
+{
+	for (uint32_t i = 0; i < 4; i++) {
+		struct snapshot_mark mark = {
+			.kind = i < 3 ? i % 2 : SNAPSHOT_MARK_TAKEN,
+			.name = sample_string(snapshot, state, "mark", 9),
+			.time_ns = i * sample_next(state, 100),
+			.current_bytes = sample_next(state, 1u << 30) << 20,
+		};
+		ck_assert_ptr_null(snapshot_add_mark(snapshot, &mark));
+	}
+}
+
 static inline struct snapshot *sample_random(uint64_t seed, size_t site_count)
 {
 	struct snapshot *snapshot;
@@ -225,6 +238,7 @@ static inline struct snapshot *sample_random(uint64_t seed, size_t site_count)
 	for (size_t i = 0; i < site_count; i++)
 		sample_add_site(snapshot, &state);
 	sample_add_details(snapshot, &state);
+	sample_add_marks(snapshot, &state);
 	ck_assert_ptr_null(snapshot_check(snapshot));
 	return snapshot;
 }
@@ -315,6 +329,16 @@ static inline void sample_expect_same_kept(const struct snapshot_kept *a,
 		ck_assert(!memcmp(&a->lifetimes[i], &b->lifetimes[i], sizeof a->lifetimes[i]));
 }
 
+static inline void sample_expect_same_marks(const struct snapshot *a, const struct snapshot *b)
+{
+	ck_assert_uint_eq(a->mark_count, b->mark_count);
+	for (size_t i = 0; i < a->mark_count; i++)
+		ck_assert(a->marks[i].kind == b->marks[i].kind &&
+			  a->marks[i].time_ns == b->marks[i].time_ns &&
+			  a->marks[i].current_bytes == b->marks[i].current_bytes &&
+			  sample_same_string(a->marks[i].name, b->marks[i].name));
+}
+
 static inline void sample_expect_same(const struct snapshot *a, const struct snapshot *b)
 {
 	ck_assert(a->origin == b->origin && a->pid == b->pid && a->depth == b->depth &&
@@ -324,6 +348,7 @@ static inline void sample_expect_same(const struct snapshot *a, const struct sna
 		  a->incomplete_stacks == b->incomplete_stacks);
 	ck_assert(!memcmp(&a->totals, &b->totals, sizeof a->totals));
 	ck_assert(!memcmp(&a->cost, &b->cost, sizeof a->cost));
+	sample_expect_same_marks(a, b);
 	ck_assert(sample_same_string(a->machine.host, b->machine.host) &&
 		  sample_same_string(a->machine.system, b->machine.system) &&
 		  sample_same_string(a->machine.architecture, b->machine.architecture) &&

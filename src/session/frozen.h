@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Private to src/session: the figures of a session at one moment, copied under the lock of tap.h.
+ *
+ * Owns: the copy. What can be had later in the same state (stacks, modules, names) is not in it:
+ * freeze.c fetches that when the lock is free again. So the time that anybody has to wait is that
+ * of a copy (INTERNALS has a figure).
+ */
+#ifndef SESSION_FROZEN_H
+#define SESSION_FROZEN_H
+
+#include "ledger/ledger.h"
+#include "session/marks.h"
+
+struct session;
+
+struct frozen {
+	struct site_counters *sites; /* by site id */
+	size_t site_count, site_capacity;
+	struct total_counters totals;
+	struct ledger_point timeline[LEDGER_TIMELINE_POINTS];
+	size_t timeline_count;
+	struct ledger_detail details[LEDGER_DETAIL_POINTS];
+	size_t detail_count;
+	struct ledger_detail_site *detail_sites; /* memory of the details' sites */
+	struct mark *marks;
+	size_t mark_count;
+	uint64_t time_ns; /* since the session's start */
+	uint64_t lost_events;
+	uint64_t truncated_stacks;
+	uint64_t incomplete_stacks;
+	struct snapshot_cost cost; /* but for our own use of CPU and memory */
+};
+
+/*
+ * Copies the figures as they are at time_ns, after what is in the rings has been taken where the
+ * caller saw to that. interim: tracing goes on, and the copy ends with a mark that says so, of that
+ * name (NULL: none). Any thread. Errors: no memory.
+ */
+struct error *frozen_take(struct session *session, bool interim, const char *name,
+			  struct frozen **ret);
+void frozen_destroy(struct frozen *frozen);
+
+#endif
