@@ -178,13 +178,26 @@ static struct error *copy_threads(struct session *session, struct traits_thread 
 	return *ret ? NULL : error_no_memory();
 }
 
-static struct error *add_threads(struct session *session, struct snapshot *snapshot)
+/* A thread that was gone before it could be asked has most likely the name it was born with. */
+static const char *name_of(const struct freeze *freeze, const struct traits_thread *thread)
 {
+	if (thread->name[0])
+		return thread->name;
+	for (size_t i = 0; i < freeze->process_count; i++)
+		if (freeze->processes[i].pid == thread->pid && freeze->processes[i].name[0])
+			return freeze->processes[i].name;
+	return NULL;
+}
+
+static struct error *add_threads(struct freeze *freeze)
+{
+	struct session *session = freeze->session;
+	struct snapshot *snapshot = freeze->snapshot;
 	size_t count = 0;
 	_cleanup_free_ struct traits_thread *threads = NULL;
 	struct error *err = session->traits ? copy_threads(session, &threads, &count) : NULL;
 	for (size_t i = 0; !err && i < count; i++) {
-		const char *name = threads[i].name[0] ? threads[i].name : NULL;
+		const char *name = name_of(freeze, &threads[i]);
 		struct snapshot_thread thread = {.pid = (uint32_t)threads[i].pid,
 						 .tid = threads[i].tid,
 						 .name = snapshot_string(snapshot, name, &err)};
@@ -211,6 +224,6 @@ static struct error *add_live(struct freeze *freeze)
 struct error *freeze_add_kept(struct freeze *freeze)
 {
 	freeze->snapshot->kept.flags = freeze->session->options->keep;
-	struct error *err = add_threads(freeze->session, freeze->snapshot);
+	struct error *err = add_threads(freeze);
 	return err || !freeze->session->alone ? err : add_live(freeze);
 }

@@ -47,6 +47,7 @@ struct error *loop_note_process(struct session *session, const struct target_pro
 	if (known) {
 		free(known->command);
 		known->command = command;
+		proc_comm(process->pid, process->pid, known->name);
 		return NULL;
 	}
 	if (!array_reserve(&list->items, &list->capacity, list->count + 1, sizeof *list->items)) {
@@ -57,6 +58,7 @@ struct error *loop_note_process(struct session *session, const struct target_pro
 							      .inner_pid = process->inner_pid,
 							      .parent = process->parent,
 							      .command = command};
+	proc_comm(process->pid, process->pid, list->items[list->count - 1].name);
 	return NULL;
 }
 

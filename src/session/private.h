@@ -43,6 +43,7 @@ struct session_process {
 	pid_t inner_pid;
 	pid_t parent;
 	char *command; /* owned; as of its last exec */
+	char name[16]; /* its main thread's as of then, which others are born with */
 	bool ended;
 	int exit_status;
 	int signal;
