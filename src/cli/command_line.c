@@ -178,17 +178,16 @@ static struct error *parse_run(struct options *options, struct arguments *argume
 	return NULL;
 }
 
-/* The one argument of attach and doctor. */
-static struct error *parse_pid(struct options *options, struct arguments *arguments,
-			       const char *command)
+/* The one argument of attach. */
+static struct error *parse_pid(struct options *options, struct arguments *arguments)
 {
 	char *text, *more;
 	struct error *err = parse_options(options, arguments, &text);
 	if (err || ended(options))
 		return err;
 	if (!text)
-		return error_new(ERROR_USAGE, "no process id given: tracealloc %s [OPTIONS] PID",
-				 command);
+		return error_new(ERROR_USAGE,
+				 "no process id given: tracealloc attach [OPTIONS] PID");
 	uint64_t pid;
 	if (!parse_number(text, 1, INT_MAX, &pid))
 		return error_new(ERROR_USAGE,
@@ -206,7 +205,7 @@ static struct error *parse_pid(struct options *options, struct arguments *argume
 
 static struct error *parse_attach(struct options *options, struct arguments *arguments)
 {
-	struct error *err = parse_pid(options, arguments, "attach");
+	struct error *err = parse_pid(options, arguments);
 	if (!err && !options->show_given)
 		options->query.show = QUERY_CURRENT;
 	if (!err)
@@ -274,6 +273,35 @@ static struct error *parse_ctl(struct options *options, struct arguments *argume
 				 operands[3]);
 	options->pid = (pid_t)pid;
 	return parse_request(options, operands[1], operands[2]);
+}
+
+/* A process id, or else the name of a program. */
+static struct error *parse_doctor(struct options *options, struct arguments *arguments)
+{
+	char *text, *more;
+	struct error *err = parse_options(options, arguments, &text);
+	if (err || ended(options))
+		return err;
+	if (!text)
+		return error_new(ERROR_USAGE, "no process id and no program given: tracealloc "
+					      "doctor [OPTIONS] PID|PROGRAM");
+	err = parse_options(options, arguments, &more);
+	if (err || ended(options))
+		return err;
+	if (more)
+		return error_new(ERROR_USAGE,
+				 "unexpected argument '%s': give one process id or program", more);
+	uint64_t pid;
+	if (parse_number(text, 1, INT_MAX, &pid))
+		options->pid = (pid_t)pid;
+	else
+		options->examined = text;
+	if (options->clean && options->examined)
+		return error_new(ERROR_USAGE,
+				 "bad process id '%s' for --clean: only a process "
+				 "can have something left in it",
+				 text);
+	return NULL;
 }
 
 /* Options and any number of operands, in any order. */
@@ -438,6 +466,10 @@ static struct error *check_format(const struct options *options)
 	    options->format != report_format("json"))
 		return error_new(ERROR_USAGE, "ctl has no --format %s: give text or json",
 				 options->format->name);
+	if (options->command == OPTIONS_DOCTOR && strcmp(options->format->name, "text") != 0 &&
+	    strcmp(options->format->name, "json") != 0)
+		return error_new(ERROR_USAGE, "doctor has no --format %s: give one of text|json",
+				 options->format->name);
 	return options->format->write_table ? NULL : check_whole_format(options);
 }
 
@@ -535,7 +567,7 @@ static struct error *parse_operands(struct options *options, struct arguments *a
 	case OPTIONS_ATTACH:
 		return parse_attach(options, arguments);
 	case OPTIONS_DOCTOR:
-		return parse_pid(options, arguments, "doctor");
+		return parse_doctor(options, arguments);
 	case OPTIONS_CTL:
 		return parse_ctl(options, arguments);
 	case OPTIONS_REPORT:

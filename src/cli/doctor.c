@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/command.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/cleanup.h"
 #include "cli/output.h"
+#include "report/diagnosis.h"
 #include "session/session.h"
 
 static void cleanup_findings(struct session_findings *findings)
@@ -14,41 +17,55 @@ static void cleanup_findings(struct session_findings *findings)
 }
 #define _cleanup_findings_ __attribute__((__cleanup__(cleanup_findings)))
 
-/* Names come from the target: what is not plain is escaped. One line a function, by module. */
-static void write_functions(struct buffer *out, const struct session_findings *findings)
+static void copy_functions(const struct session_findings *findings, struct diagnosis_function *ret)
 {
-	const char *module = NULL;
-	for (size_t i = 0; i < findings->count; i++) {
-		const struct session_finding *one = &findings->items[i];
-		if (!module || strcmp(module, one->module) != 0) {
-			buffer_escaped(out, one->module);
-			buffer_string(out, "\n");
-		}
-		module = one->module;
-		buffer_printf(out, "  %-16s %s", one->function, one->kind);
-		if (one->reason) {
-			buffer_string(out, ": ");
-			buffer_escaped(out, one->reason);
-		}
-		buffer_string(out, "\n");
-	}
-	if (!findings->count)
-		buffer_string(out, "no allocator that tracealloc knows\n");
+	for (size_t i = 0; i < findings->count; i++)
+		ret[i] = (struct diagnosis_function){
+			.function = findings->items[i].function,
+			.module = findings->items[i].module,
+			.kind = findings->items[i].kind,
+			.reason = findings->items[i].reason,
+		};
 }
 
-static void write_leftovers(struct buffer *out, const struct session_findings *findings, pid_t pid)
+static void copy_modules(const struct session_findings *findings, struct diagnosis_module *ret)
 {
-	if (!findings->leftovers)
-		buffer_string(out, "nothing left by a tracealloc that was killed\n");
-	else if (findings->removed)
-		buffer_printf(out, "%zu jumps of a tracealloc that was killed: removed\n",
-			      findings->removed);
-	else
-		buffer_printf(
-			out,
-			"%zu jumps of a tracealloc that was killed: harmless; the next attach "
-			"takes them over, 'tracealloc doctor --clean %d' removes them\n",
-			findings->leftovers, pid);
+	for (size_t i = 0; i < findings->module_count; i++)
+		ret[i] = (struct diagnosis_module){
+			.path = findings->modules[i].path,
+			.build_id = findings->modules[i].build_id,
+			.debug_file = findings->modules[i].debug_file,
+			.lines = findings->modules[i].lines,
+			.absent = findings->modules[i].absent,
+			.unwind_rows = findings->modules[i].unwind_rows,
+		};
+}
+
+static struct error *render(const struct options *options, const struct session_findings *findings,
+			    struct buffer *out)
+{
+	_cleanup_free_ struct diagnosis_function *functions =
+		calloc(findings->count + 1, sizeof *functions);
+	_cleanup_free_ struct diagnosis_module *modules =
+		calloc(findings->module_count + 1, sizeof *modules);
+	if (!functions || !modules)
+		return error_no_memory();
+	copy_functions(findings, functions);
+	copy_modules(findings, modules);
+	struct diagnosis diagnosis = {
+		.functions = functions,
+		.function_count = findings->count,
+		.modules = modules,
+		.module_count = findings->module_count,
+		.pid = (uint32_t)options->pid,
+		.program = options->examined,
+		.leftovers = findings->leftovers,
+		.removed = findings->removed,
+	};
+	if (strcmp(options->format->name, "json") == 0)
+		return diagnosis_json(&diagnosis, out);
+	diagnosis_text(&diagnosis, out);
+	return buffer_failed(out) ? error_no_memory() : NULL;
 }
 
 struct error *command_doctor(const struct options *options)
@@ -61,11 +78,10 @@ struct error *command_doctor(const struct options *options)
 	session.log = &log;
 	struct error *err = output_open("report", NULL, STDOUT_FILENO, &output);
 	if (!err)
-		err = session_examine(&session, options->pid, options->clean, &findings);
-	if (err)
-		return err;
-	write_functions(&text, &findings);
-	write_leftovers(&text, &findings, options->pid);
-	return buffer_failed(&text) ? error_no_memory()
-				    : output_finish(&output, buffer_text(&text), text.count);
+		err = options->examined
+			      ? session_examine_program(&session, options->examined, &findings)
+			      : session_examine(&session, options->pid, options->clean, &findings);
+	if (!err)
+		err = render(options, &findings, &text);
+	return err ? err : output_finish(&output, buffer_text(&text), text.count);
 }

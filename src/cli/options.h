@@ -74,6 +74,7 @@ struct options {
 	char **words;	       /* completion: those to complete, NULL-terminated */
 	struct words defaults; /* of TRACEALLOC_OPTIONS; others point into it */
 	pid_t pid;	       /* attach, doctor, ctl */
+	const char *examined;  /* doctor: a program instead; NULL: the process */
 	enum control_verb ctl_verb;
 	const char *ctl_text; /* ctl: the file or the name of a mark */
 	target_addr ctl_address;

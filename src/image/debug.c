@@ -147,6 +147,14 @@ struct error *image_debug_elf(struct image *image, Elf **ret, uint64_t *bias_ret
 	return NULL;
 }
 
+const char *image_debug_path(struct image *image)
+{
+	Elf *elf;
+	uint64_t bias;
+	_cleanup_error_ struct error *err = image_debug_elf(image, &elf, &bias);
+	return !err && image->debug->file ? image->debug->file->path : NULL;
+}
+
 /*
  * Stands in for an alternate file that was not found. Without it libdw would look by itself, by the
  * full name the file states, and could be led to a FIFO.

@@ -41,6 +41,7 @@ void debug_file_destroy(struct debug_file *file)
 	elf_end(file->elf);
 	if (file->fd >= 0)
 		close(file->fd);
+	free(file->path);
 	free(file->directory);
 	free(file);
 }
@@ -123,6 +124,9 @@ static struct error *take(struct search *search, int fd, const char *path)
 		return error_no_memory();
 	file->fd = guarded_fd;
 	guarded_fd = -1;
+	file->path = strdup(path);
+	if (!file->path)
+		return error_no_memory();
 	struct error *err = debug_file_directory(path, &file->directory);
 	if (err)
 		return err;

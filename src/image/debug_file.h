@@ -18,6 +18,7 @@
 struct debug_file {
 	int fd;
 	Elf *elf;
+	char *path;
 	char *directory; /* where it was found */
 };
 

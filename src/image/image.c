@@ -195,6 +195,19 @@ bool image_needs(const struct image *image, const char *prefix)
 	return false;
 }
 
+struct error *image_needed(const struct image *image, size_t index, char **ret)
+{
+	_cleanup_free_ Elf64_Dyn *entries = NULL;
+	size_t count;
+	*ret = NULL;
+	struct error *err = read_dynamic(image, &entries, &count);
+	uint64_t strings = string_table(entries, count);
+	for (size_t i = 0; !err && i < count; i++)
+		if (entries[i].d_tag == DT_NEEDED && index-- == 0)
+			return read_string(image, strings + entries[i].d_un.d_val, ret);
+	return err;
+}
+
 static void read_build_id(struct image *image)
 {
 	const void *bits;

@@ -73,6 +73,11 @@ const char *image_path(const struct image *image);
 const char *image_soname(const struct image *image);
 /* Whether it asks for a library (DT_NEEDED) whose name begins with prefix. */
 bool image_needs(const struct image *image, const char *prefix);
+/*
+ * The name of the library (DT_NEEDED) number `index` that it asks for, a new string; NULL: there
+ * are not so many. Errors: no memory.
+ */
+struct error *image_needed(const struct image *image, size_t index, char **ret);
 /* PT_INTERP of an executable, NULL if none (static, or a library). */
 const char *image_interpreter(const struct image *image);
 /* The GNU build-id; *count_ret 0 if none. */
@@ -139,6 +144,9 @@ struct error *image_positions(struct image *image, image_addr address,
 
 /* Whether line information was found for this image (asks for the debug file if need be). */
 bool image_has_lines(struct image *image);
+
+/* The separate debug file, which is looked for now if need be; NULL: there is none. */
+const char *image_debug_path(struct image *image);
 
 /* Demangles a C++ or Rust name; returns a new string, NULL if it is neither. */
 char *image_demangle(const char *linkage);

@@ -2,10 +2,9 @@
 /* A look at a process that changes nothing in it but what an earlier session has left. */
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/array.h"
 #include "base/cleanup.h"
+#include "session/examine_image.h"
 #include "session/place.h"
 #include "session/private.h"
 
@@ -13,17 +12,7 @@ static struct error *add_finding(struct session *session, const struct space_pro
 				 struct session_findings *ret)
 {
 	const struct image *image = registry_image(session->registry, probe->module);
-	if (!array_reserve(&ret->items, &ret->capacity, ret->count + 1, sizeof *ret->items))
-		return error_no_memory();
-	struct session_finding *finding = &ret->items[ret->count++];
-	*finding = (struct session_finding){
-		.function = strdup(probe->function),
-		.module = strdup(image ? image_path(image) : ""),
-		.kind = probe->kind,
-		.reason = probe->reason ? strdup(probe->reason) : NULL,
-	};
-	bool whole = finding->function && finding->module && (finding->reason || !probe->reason);
-	return whole ? NULL : error_no_memory();
+	return examine_function(probe->function, image, probe->kind, probe->reason, ret);
 }
 
 static struct error *look(struct session *session, struct session_space *space,
@@ -70,6 +59,20 @@ static struct error *examine(struct session *session, pid_t pid, bool cleans,
 	return err ? err : failure;
 }
 
+/* The target goes on already: debug information may take its time. */
+static struct error *add_images(struct session *session, struct session_findings *ret)
+{
+	struct error *err = NULL;
+	for (uint32_t i = 1; !err && i <= registry_count(session->registry); i++) {
+		struct image *image = registry_image(session->registry, (image_id){i});
+		if (image)
+			err = examine_family(image, false, ret);
+		if (image && !err)
+			err = examine_image(image, ret);
+	}
+	return err;
+}
+
 struct error *session_examine(const struct session_options *options, pid_t pid, bool clean,
 			      struct session_findings *ret)
 {
@@ -78,7 +81,9 @@ struct error *session_examine(const struct session_options *options, pid_t pid, 
 	struct error *err = session_init(&session, options);
 	session.root = pid;
 	session.tracer = pthread_self();
-	return err ? err : examine(&session, pid, clean, ret);
+	if (!err)
+		err = examine(&session, pid, clean, ret);
+	return err ? err : add_images(&session, ret);
 }
 
 void session_findings_deinit(struct session_findings *findings)
@@ -89,5 +94,11 @@ void session_findings_deinit(struct session_findings *findings)
 		free(findings->items[i].reason);
 	}
 	free(findings->items);
+	for (size_t i = 0; i < findings->module_count; i++) {
+		free(findings->modules[i].path);
+		free(findings->modules[i].build_id);
+		free(findings->modules[i].debug_file);
+	}
+	free(findings->modules);
 	*findings = (struct session_findings){0};
 }

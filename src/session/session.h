@@ -94,17 +94,32 @@ void session_await(struct session_result *result);
 struct error *session_attach(const struct session_options *options, pid_t pid,
 			     struct session_result *ret);
 
-/* A function of an allocator in a process, and how its calls would be seen. */
+/* A function of an allocator in a process or program, and how its calls would be seen. */
 struct session_finding {
 	char *function;
 	char *module;
-	const char *kind; /* "jump", "breakpoint", "none" */
-	char *reason;	  /* why not a jump; NULL: there is nothing to say */
+	/* "jump", "breakpoint", "none"; "missing" where the module lacks it; "found" in a program,
+	 * where how is known only once it runs */
+	const char *kind;
+	char *reason; /* why not a jump; NULL: there is nothing to say */
+};
+
+/* A file that is mapped, or that a program asks for. absent ? path is its name alone : it was read
+ */
+struct session_module {
+	char *path;
+	char *build_id;	    /* in hex, NULL: none */
+	char *debug_file;   /* the separate one that was found, NULL: none */
+	bool lines;	    /* there is line information, in it or in that file */
+	size_t unwind_rows; /* of its unwind table; 0: there is none of use */
+	bool absent;
 };
 
 struct session_findings {
 	struct session_finding *items;
 	size_t count, capacity;
+	struct session_module *modules;
+	size_t module_count, module_capacity;
 	size_t leftovers; /* jumps that a session which was killed has left */
 	size_t removed;	  /* of them */
 };
@@ -116,6 +131,14 @@ struct session_findings {
  */
 struct error *session_examine(const struct session_options *options, pid_t pid, bool clean,
 			      struct session_findings *ret);
+
+/*
+ * Looks at a program (in PATH, or a path) without running it or anything it names: at its file, and
+ * at the libraries these ask for in the standard directories. Errors: ERROR_NOT_FOUND,
+ * ERROR_DENIED, ERROR_BAD_INPUT and ERROR_UNSUPPORTED where it is no program for x86-64.
+ */
+struct error *session_examine_program(const struct session_options *options, const char *program,
+				      struct session_findings *ret);
 void session_findings_deinit(struct session_findings *findings);
 
 #endif

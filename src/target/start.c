@@ -82,9 +82,7 @@ static struct error *exec_error(const char *program, int failure)
 	return error_system(failure, "cannot run '%s'", program);
 }
 
-/* The directory of PATH that has it, looked for as execvp(3) does, without its detour through sh.
- */
-static struct error *find_program(const char *name, char *path, size_t path_bytes)
+struct error *target_find_program(const char *name, char *path, size_t path_bytes)
 {
 	const char *from = strchr(name, '/') || !*name ? "" : getenv("PATH");
 	int failure = ENOENT;
@@ -174,7 +172,7 @@ struct error *target_start(struct target *target, char *const argv[], char *cons
 {
 	int go[2], failure[2];
 	char path[PATH_MAX];
-	struct error *err = find_program(argv[0], path, sizeof path);
+	struct error *err = target_find_program(argv[0], path, sizeof path);
 	if (err)
 		return err;
 	if (pipe2(go, O_CLOEXEC) < 0)

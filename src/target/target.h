@@ -187,6 +187,12 @@ struct target_signals {
 struct error *target_signals_read(struct target_signals *ret);
 
 /*
+ * The file that a program's name leads to: itself if it has a slash, else the first executable of
+ * PATH, as execvp(3) looks for it. Errors: ERROR_NOT_FOUND, ERROR_DENIED.
+ */
+struct error *target_find_program(const char *name, char *path, size_t path_bytes);
+
+/*
  * Starts argv[0] (PATH is searched) with the environment envp and signals as given, seized before
  * its exec. On return *ret is its EXEC event, to be handled as any. Errors: ERROR_NOT_FOUND,
  * ERROR_DENIED, ERROR_SYSTEM with what execve(2) said; nothing of it ran.
