@@ -32,7 +32,8 @@ static inline size_t live_array_buckets(const struct live_table *table)
 
 static inline uint8_t live_array_tag(uint64_t hash)
 {
-	uint8_t tag = (uint8_t)hash;
+	/* Of the place in the region what alignment leaves, and of the region. */
+	uint8_t tag = (uint8_t)(hash >> 4);
 	return tag ? tag : 1;
 }
 
@@ -106,17 +107,33 @@ static inline void live_array_prefetch(const struct live_table *table, size_t bu
 	live_array_fetch(&table->buckets[bucket]);
 }
 
-/* Fetches the blocks of a bucket whose tags are this one; 0: all that it has. */
-static inline void live_array_prefetch_blocks(const struct live_table *table, size_t bucket,
-					      uint8_t tag)
+static inline void live_array_fetch_slots(const struct live_table *table, size_t bucket,
+					  uint64_t match)
 {
-	uint64_t head = table->buckets[bucket].head;
-	uint64_t match = head_match(head, tag);
-	if (tag == 0)
-		match ^= UINT64_C(0x808080808080);
 	for (; match; match &= match - 1)
 		live_array_fetch(
 			&table->store.blocks[table->buckets[bucket].ids[head_slot(match)]]);
+}
+
+/* Fetches the blocks of a home whose tags are this one, which stand there or soon after. */
+static inline void live_array_prefetch_tagged(const struct live_table *table, size_t home,
+					      uint8_t tag)
+{
+	enum { BUCKETS_MOST = 4 };
+	for (size_t i = home; i < home + BUCKETS_MOST; i++) {
+		uint64_t head = table->buckets[i].head;
+		uint64_t match = head_match(head, tag);
+		live_array_fetch_slots(table, i, match);
+		if (match || head_passing(head) == 0)
+			return;
+	}
+}
+
+/* Fetches all blocks of a bucket. */
+static inline void live_array_prefetch_bucket(const struct live_table *table, size_t bucket)
+{
+	const uint64_t all = 0x808080808080;
+	live_array_fetch_slots(table, bucket, head_free(table->buckets[bucket].head) ^ all);
 }
 
 /* Takes the slot away whose home is given; the block's place in the store is the caller's. */

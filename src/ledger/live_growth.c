@@ -140,7 +140,7 @@ static void fetch_next(const struct live_table *table)
 		live_array_prefetch(table, to + i);
 	}
 	for (size_t i = first + MOVE_STEP; i < table->border; i++)
-		live_array_prefetch_blocks(table, i, 0);
+		live_array_prefetch_bucket(table, i);
 }
 
 static struct error *begin(struct live_table *table)

@@ -9,9 +9,11 @@
 
 #include "ledger/live_table.h"
 
-/* Of LIVE_BUCKET_BLOCKS slots a home: so many blocks a home are what a table has before it grows.
+/*
+ * Of LIVE_BUCKET_BLOCKS slots a home: a table grows when it has 9/2 blocks a home. More of them
+ * would stand far from their homes, since neighbours come together; fewer would cost memory.
  */
-enum { LIVE_FULL_BLOCKS = 5 };
+enum { LIVE_FULL_HALVES = 9 };
 
 /*
  * Before each put: begins to grow a table that is full, or moves a few homes of one that grows.
@@ -22,7 +24,7 @@ struct error *live_growth_step(struct live_table *table);
 /* Is there anything for live_growth_step to do? */
 static inline bool live_growth_is_due(const struct live_table *table)
 {
-	return table->border != 0 || table->count >= table->capacity * LIVE_FULL_BLOCKS;
+	return table->border != 0 || 2 * table->count >= table->capacity * LIVE_FULL_HALVES;
 }
 
 #endif

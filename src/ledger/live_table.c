@@ -105,7 +105,7 @@ void live_table_prefetch(const struct live_table *table, const uint64_t *address
 	}
 	/* The first of these has arrived when the last has been asked for. */
 	for (size_t i = 0; i < count && i < LIVE_TABLE_AHEAD; i++)
-		live_array_prefetch_blocks(table, live_array_home(table, hashes[i]).bucket,
+		live_array_prefetch_tagged(table, live_array_home(table, hashes[i]).bucket,
 					   live_array_tag(hashes[i]));
 }
 

@@ -41,7 +41,10 @@
 #include "ledger/live_rest.h"
 #include "ledger/live_store.h"
 
-/* At the filling allowed a stretch of so many full buckets is less likely than 1e-15. */
+/*
+ * At the filling allowed a stretch of so many full buckets is less likely than 1e-15, even where
+ * each region is full of blocks of 8 bytes.
+ */
 enum { LIVE_TABLE_PROBES = 512 };
 
 struct live_table {
@@ -91,11 +94,18 @@ uint64_t live_table_memory_bytes(const struct live_table *table);
 /* Verifies the equations above. For tests. */
 struct error *live_table_check(const struct live_table *table);
 
-/* The hash that gives an address its home and tag: another one for every other address. */
+/*
+ * The hash that gives an address its home and tag: another one for every other address. Those of a
+ * region of LIVE_REGION_BYTES, which many programs create and release one after the other, differ
+ * in their lowest bits alone: they have one home, and are in the processor's caches together.
+ */
+enum { LIVE_REGION_BYTES = 128 };
+
 static inline uint64_t live_table_hash(uint64_t seed, uint64_t address)
 {
-	uint64_t hash = (address ^ seed) * 0x9e3779b97f4a7c15u;
-	return (hash ^ hash >> 32) * 0xd6e8feb86659fd93u;
+	const uint64_t inside = LIVE_REGION_BYTES - 1;
+	uint64_t hash = ((address ^ seed) & ~inside) * 0x9e3779b97f4a7c15u;
+	return (hash ^ (hash >> 32 & ~inside)) * 0xd6e8feb86659fd93u | (address & inside);
 }
 
 /* The home of a hash among `capacity` ones: monotone in the hash. */
