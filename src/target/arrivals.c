@@ -2,7 +2,9 @@
 #include "target/arrivals.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "base/clock.h"
 
@@ -10,7 +12,9 @@ enum {
 	SPIN_GAP_MAX_NS = 200000, /* beyond it a sleep costs less than the spinning */
 	SPIN_FLOOR_NS = 20000,
 	GAP_MEAN_SHIFT = 3, /* weight of a new gap: 1/8 */
+	LOOK_AGAIN_NS = 20000,
 };
+static const uint64_t AWAIT_LIMIT_NS = 1000000000;
 
 static void learn_gap(struct target *target)
 {
@@ -77,4 +81,39 @@ pid_t arrivals_next(struct target *target, bool wait, int *status_ret)
 	if (target->threads.count > 1)
 		take_all(target);
 	return tid;
+}
+
+/* That of the thread which came first and was not looked at yet; NULL: there is none. */
+static struct target_arrival *find_arrived(struct target *target, pid_t tid)
+{
+	for (size_t i = target->arrived_first; i < target->arrived_count; i++)
+		if (target->arrived[i].tid == tid)
+			return &target->arrived[i];
+	return NULL;
+}
+
+bool arrivals_await_stop(struct target *target, pid_t tid)
+{
+	uint64_t limit = clock_now_ns() + AWAIT_LIMIT_NS;
+	struct target_arrival *arrived = find_arrived(target, tid);
+	if (arrived && !WIFSTOPPED(arrived->status))
+		return false;
+	if (arrived) {
+		struct target_arrival *end = target->arrived + target->arrived_count--;
+		memmove(arrived, arrived + 1, (size_t)(end - arrived - 1) * sizeof *arrived);
+		return true;
+	}
+	if (!arrivals_make_room(target))
+		return false;
+	for (;;) {
+		int status;
+		pid_t got = waitpid(tid, &status, __WALL | WNOHANG);
+		if (got > 0 && !WIFSTOPPED(status))
+			arrivals_defer(target, tid, status);
+		if (got > 0)
+			return WIFSTOPPED(status);
+		if ((got < 0 && errno != EINTR) || clock_now_ns() > limit)
+			return false;
+		nanosleep(&(struct timespec){.tv_nsec = LOOK_AGAIN_NS}, NULL);
+	}
 }

@@ -28,4 +28,10 @@ bool arrivals_make_room(struct target *target);
 /* Puts a status behind those that wait to be looked at; there must be room. */
 void arrivals_defer(struct target *target, pid_t tid, int status);
 
+/*
+ * Waits, a second at most, for the next status of a thread, and takes it if it is a stop. False: it
+ * is none (and is left to arrive as others do), or there was none, or no memory.
+ */
+bool arrivals_await_stop(struct target *target, pid_t tid);
+
 #endif

@@ -3,6 +3,7 @@
 #include <sys/ptrace.h>
 
 #include "base/clock.h"
+#include "target/arrivals.h"
 #include "target/proc.h"
 #include "target/tree.h"
 
@@ -71,6 +72,9 @@ void target_abandon(struct target *target, struct target_thread *thread)
 
 void target_unfollow(struct target *target, struct target_process *process)
 {
-	(void)target;
+	struct target_thread *thread = map_get(&target->threads, (uint64_t)process->pid);
 	process->unfollowed = true;
+	/* Its creator may want to trace it as soon as it goes on, and must not find it traced. */
+	if (thread && (thread->parked_status || arrivals_await_stop(target, thread->tid)))
+		target_abandon(target, thread);
 }

@@ -58,7 +58,7 @@ struct target_process {
 	pid_t inner_pid; /* in its own pid namespace; pid where that is ours, or not known */
 	struct target_space *space;
 	size_t thread_count;
-	bool unfollowed; /* detached at the first stop of its first thread */
+	bool unfollowed; /* detached at the first stop of its first thread, if that comes late */
 	bool gathered;	 /* its last moment was looked for, and is not looked for again */
 	enum target_sigtrap sigtrap;
 	struct target_sigaction sigtrap_action; /* HANDLED: what to restore, if action_known */
@@ -270,7 +270,10 @@ void target_let_leave(struct target *target, struct target_process *process);
  */
 void target_release(struct target *target);
 
-/* A new process (PROCESS event) that is not to be followed: detached at its first stop. */
+/*
+ * A new process (PROCESS event) that is not to be followed: detached at its first stop, which is
+ * waited for here; where it does not come, whenever it does. The process may be gone after this.
+ */
 void target_unfollow(struct target *target, struct target_process *process);
 
 /* Detaches a process whose `thread` is its only one and stopped (after EXEC). */

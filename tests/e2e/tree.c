@@ -120,6 +120,21 @@ START_TEST(children_that_are_not_followed_are_left_clean_and_alive)
 }
 END_TEST
 
+START_TEST(a_child_that_is_not_followed_can_be_traced_by_who_made_it)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+
+	scratch_make(&scratch);
+	_cleanup_free_ char *program =
+		suite_build(&scratch, "special/seizer.c", "seizer", ARGV("-O1", "-g"));
+	int status = tracealloc_call(&scratch, ARGV("run", "--engine", engine_name(_i), "--follow",
+						    "none", "--quiet", "--", program));
+	_cleanup_free_ char *said = tracealloc_text(&scratch, "call.out");
+	ck_assert_int_eq(status, 0);
+	ck_assert_str_eq(said, "0 refused\n");
+}
+END_TEST
+
 START_TEST(every_process_of_the_tree_is_listed_with_its_end)
 {
 	_cleanup_free_ char *program = suite_target("tree");
@@ -204,6 +219,8 @@ int main(void)
 			    ENGINES);
 	tcase_add_loop_test(follow_case, an_orphan_ends_as_ever, 0, 2 * ENGINES);
 	tcase_add_loop_test(leave_case, children_that_are_not_followed_are_left_clean_and_alive, 0,
-			    MODES);
+			    MODES * ENGINES);
+	tcase_add_loop_test(leave_case, a_child_that_is_not_followed_can_be_traced_by_who_made_it,
+			    0, ENGINES);
 	return suite_run(suite);
 }
