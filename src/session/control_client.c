@@ -92,7 +92,7 @@ struct error *control_client_open(pid_t pid, struct control_client *ret)
 {
 	char name[CONTROL_NAME_BYTES];
 	bool found = false;
-	*ret = (struct control_client){.fd = -1, .pid = pid};
+	*ret = (struct control_client){.fd = -1, .interrupt_fd = -1, .pid = pid};
 	control_place_name(pid, name);
 	for (unsigned i = 0; i < CONTROL_PLACES && !found; i++) {
 		_cleanup_close_ int directory_fd = control_place_open(i, pid);
@@ -116,17 +116,19 @@ static struct error *ended(const struct control_client *client)
 
 static struct error *await_reply(const struct control_client *client)
 {
-	struct pollfd answer = {.fd = client->fd, .events = POLLIN};
+	struct pollfd sources[] = {{.fd = client->fd, .events = POLLIN},
+				   {.fd = client->interrupt_fd, .events = POLLIN}};
 	int ready;
 	do
-		ready = poll(&answer, 1, PATIENCE_MS);
+		ready = poll(sources, 2, PATIENCE_MS);
 	while (ready < 0 && errno == EINTR);
 	if (ready < 0)
 		return error_system(errno, "cannot wait for an answer");
-	return ready ? NULL
-		     : error_new(ERROR_UNSUPPORTED,
-				 "the tracealloc that traces process %d does not answer",
-				 client->pid);
+	return sources[0].revents
+		       ? NULL
+		       : error_new(ERROR_UNSUPPORTED,
+				   "the tracealloc that traces process %d does not answer",
+				   client->pid);
 }
 
 /* At most one descriptor is taken; the kernel closes those beyond the room for it. */

@@ -11,8 +11,10 @@
 #include "session/control_message.h"
 #include "snapshot/snapshot.h"
 
+/* interrupt_fd: while it can be read no answer is waited for; -1: none. The caller's. */
 struct control_client {
 	int fd; /* -1: not connected */
+	int interrupt_fd;
 	pid_t pid;
 };
 
@@ -25,7 +27,8 @@ void control_client_close(struct control_client *client);
 
 /*
  * Asks, and waits for the answer (a minute at most). request->pid is set by this. Errors: what was
- * refused, ERROR_GONE where tracing has ended.
+ * refused, ERROR_GONE where tracing has ended. Where there was no answer, none can be asked for any
+ * more.
  */
 struct error *control_client_ask(struct control_client *client, struct control_request *request,
 				 struct control_reply *reply);
