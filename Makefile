@@ -18,7 +18,7 @@ CPPFLAGS = -D_GNU_SOURCE -DTRACEALLOC_VERSION='"$(VERSION)"' -DTRACEALLOC_CHECKS
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(if $(WERROR),-Werror) -fno-strict-aliasing -pthread $(CFLAGS) \
 	     $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 ALL_LDFLAGS = $(LDFLAGS) -pthread $(if $(SAN),-fsanitize=$(SAN))
-LIBS     = -ldw -lelf -llzma -lZydis -liberty -lzstd -ljansson -lprotobuf-c -lz
+LIBS     = -ldw -lelf -llzma -lZydis -liberty -lzstd -ljansson -lprotobuf-c -lz -lncursesw -ltinfo
 
 # The folders, lowest first, each with those it may be linked with (scripts/lint-layers holds the
 # include table).

@@ -72,6 +72,8 @@ struct error *command_perform(const struct options *options, char *const envp[],
 		return command_doctor(options);
 	case OPTIONS_CTL:
 		return command_ctl(options);
+	case OPTIONS_TOP:
+		return command_top(options, ret);
 	case OPTIONS_COMPLETION:
 		return print_completion(options);
 	case OPTIONS_HELP:

@@ -38,6 +38,7 @@ struct error *command_report(const struct options *options, struct ending *ret);
 struct error *command_diff(const struct options *options, struct ending *ret);
 struct error *command_doctor(const struct options *options);
 struct error *command_ctl(const struct options *options);
+struct error *command_top(const struct options *options, struct ending *ret);
 
 /* The log that --quiet and --verbose ask for, around the status line where there is one. */
 struct log command_log(const struct options *options, struct status *status);

@@ -178,16 +178,17 @@ static struct error *parse_run(struct options *options, struct arguments *argume
 	return NULL;
 }
 
-/* The one argument of attach. */
-static struct error *parse_pid(struct options *options, struct arguments *arguments)
+/* The one argument of attach and top. */
+static struct error *parse_pid(struct options *options, struct arguments *arguments,
+			       const char *command)
 {
 	char *text, *more;
 	struct error *err = parse_options(options, arguments, &text);
 	if (err || ended(options))
 		return err;
 	if (!text)
-		return error_new(ERROR_USAGE,
-				 "no process id given: tracealloc attach [OPTIONS] PID");
+		return error_new(ERROR_USAGE, "no process id given: tracealloc %s [OPTIONS] PID",
+				 command);
 	uint64_t pid;
 	if (!parse_number(text, 1, INT_MAX, &pid))
 		return error_new(ERROR_USAGE,
@@ -205,12 +206,26 @@ static struct error *parse_pid(struct options *options, struct arguments *argume
 
 static struct error *parse_attach(struct options *options, struct arguments *arguments)
 {
-	struct error *err = parse_pid(options, arguments);
+	struct error *err = parse_pid(options, arguments, "attach");
 	if (!err && !options->show_given)
 		options->query.show = QUERY_CURRENT;
 	if (!err)
 		settle_unreachable(options);
 	return err;
+}
+
+/* Rows of the view are places, so that each of them has stacks. */
+static struct error *parse_top(struct options *options, struct arguments *arguments)
+{
+	struct error *err = parse_pid(options, arguments, "top");
+	if (err || ended(options))
+		return err;
+	if (options->query.group_by > QUERY_MODULE)
+		return error_new(ERROR_USAGE,
+				 "top groups by one of line|file|function|module alone");
+	if (!options->show_given)
+		options->query.show = QUERY_CURRENT;
+	return NULL;
 }
 
 /* A number of an address space, as debuggers and %p write it. */
@@ -568,6 +583,8 @@ static struct error *parse_operands(struct options *options, struct arguments *a
 		return parse_attach(options, arguments);
 	case OPTIONS_DOCTOR:
 		return parse_doctor(options, arguments);
+	case OPTIONS_TOP:
+		return parse_top(options, arguments);
 	case OPTIONS_CTL:
 		return parse_ctl(options, arguments);
 	case OPTIONS_REPORT:

@@ -36,6 +36,11 @@ static const struct help_command commands[] = {
 	 "Asks the tracealloc that traces a process, while it goes on. REQUEST is one of: status; "
 	 "snapshot [FILE]; reset-peak; mark NAME; where ADDRESS; stop.",
 	 "tracealloc ctl \"$(pgrep -n myserver)\" status"},
+	{OPTIONS_TOP, "top [OPTIONS] PID",
+	 "Shows live on the terminal which lines hold memory and how that changes, of a process "
+	 "that is traced already or is then attached to. Without a terminal it reports each time "
+	 "of --interval.",
+	 "tracealloc top \"$(pgrep -n myserver)\""},
 	{OPTIONS_COMPLETION, "completion bash|zsh|fish",
 	 "Prints what makes a shell complete our command line. For the one at hand: "
 	 "source <(tracealloc completion bash)",

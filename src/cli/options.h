@@ -39,16 +39,18 @@ enum options_command {
 	OPTIONS_EXPORT = 16,
 	OPTIONS_DOCTOR = 32,
 	OPTIONS_CTL = 64,
-	OPTIONS_COMPLETION = 128,
-	OPTIONS_HELP = 256, /* of help_topic: one of those above, or 0 for everything */
-	OPTIONS_VERSION = 512,
+	OPTIONS_TOP = 128,
+	OPTIONS_COMPLETION = 256,
+	OPTIONS_HELP = 512, /* of help_topic: one of those above, or 0 for everything */
+	OPTIONS_VERSION = 1024,
 };
 
 /* The names of the commands, in the order of their bits; those that help can be about. */
-#define OPTIONS_COMMANDS "run|attach|report|diff|export|doctor|ctl|completion|help"
+#define OPTIONS_COMMANDS "run|attach|report|diff|export|doctor|ctl|top|completion|help"
 enum {
 	OPTIONS_TOPICS = OPTIONS_RUN | OPTIONS_ATTACH | OPTIONS_REPORT | OPTIONS_DIFF |
-			 OPTIONS_EXPORT | OPTIONS_DOCTOR | OPTIONS_CTL | OPTIONS_COMPLETION
+			 OPTIONS_EXPORT | OPTIONS_DOCTOR | OPTIONS_CTL | OPTIONS_TOP |
+			 OPTIONS_COMPLETION
 };
 
 enum options_color { OPTIONS_COLOR_AUTO, OPTIONS_COLOR_ALWAYS, OPTIONS_COLOR_NEVER };
@@ -73,7 +75,7 @@ struct options {
 	size_t shell;	       /* completion: of COMPLETION_SHELLS, where words is NULL */
 	char **words;	       /* completion: those to complete, NULL-terminated */
 	struct words defaults; /* of TRACEALLOC_OPTIONS; others point into it */
-	pid_t pid;	       /* attach, doctor, ctl */
+	pid_t pid;	       /* attach, doctor, ctl, top */
 	const char *examined;  /* doctor: a program instead; NULL: the process */
 	enum control_verb ctl_verb;
 	const char *ctl_text; /* ctl: the file or the name of a mark */

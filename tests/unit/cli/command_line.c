@@ -445,17 +445,17 @@ END_TEST
 START_TEST(a_wrong_command_is_told)
 {
 	refuse("unknown command 'ru': give one of "
-	       "run|attach|report|diff|export|doctor|ctl|completion|help",
+	       "run|attach|report|diff|export|doctor|ctl|top|completion|help",
 	       "ru");
 	refuse("unknown command 'run|attach': give one of "
-	       "run|attach|report|diff|export|doctor|ctl|completion|help",
+	       "run|attach|report|diff|export|doctor|ctl|top|completion|help",
 	       "run|attach");
 	refuse("unknown command '': give one of "
-	       "run|attach|report|diff|export|doctor|ctl|completion|help",
+	       "run|attach|report|diff|export|doctor|ctl|top|completion|help",
 	       "");
-	refuse("unknown command 'top': give one of "
-	       "run|attach|report|diff|export|doctor|ctl|completion|help",
-	       "help", "top");
+	refuse("unknown command 'tops': give one of "
+	       "run|attach|report|diff|export|doctor|ctl|top|completion|help",
+	       "help", "tops");
 	refuse("unexpected argument 'attach': tracealloc help [COMMAND]", "help", "run", "attach");
 }
 END_TEST
@@ -507,11 +507,11 @@ END_TEST
 
 START_TEST(an_option_of_a_command_must_follow_it)
 {
-	refuse("option '--top' must follow its command: run|attach|report|diff|export", "--top=3",
+	refuse("option '--top' must follow its command: run|attach|report|diff|export|top",
+	       "--top=3", "run", "prog");
+	refuse("option '--quiet' must follow its command: run|attach|report|diff|export|top", "-q",
 	       "run", "prog");
-	refuse("option '--quiet' must follow its command: run|attach|report|diff|export", "-q",
-	       "run", "prog");
-	refuse("option '--top' must follow its command: run|attach|report|diff|export", "help",
+	refuse("option '--top' must follow its command: run|attach|report|diff|export|top", "help",
 	       "--top=3");
 }
 END_TEST
@@ -801,7 +801,7 @@ START_TEST(what_ctl_cannot_ask_is_told)
 	       "attach", "--snapshot-at=");
 	refuse("bad value 'x' for --interval: give a time such as 10s, 500ms, 2m or 1h", "run",
 	       "--interval=x");
-	refuse("option '--top' is none of 'ctl': it belongs to run|attach|report|diff|export",
+	refuse("option '--top' is none of 'ctl': it belongs to run|attach|report|diff|export|top",
 	       "ctl", "--top=3", "12", "status");
 }
 END_TEST
