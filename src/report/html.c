@@ -128,6 +128,8 @@ static struct error *put_data(struct html_page *page, const struct choice *choic
 	buffer_string(out, ",\n");
 	html_timeline(page);
 	buffer_string(out, ",\n");
+	html_marks(page);
+	buffer_string(out, ",\n");
 	html_histograms(page);
 	buffer_string(out, ",\n");
 	html_details(page, choice->numbers);

@@ -47,6 +47,7 @@ struct html_page {
  */
 void html_session(struct html_page *page);
 void html_timeline(struct html_page *page);
+void html_marks(struct html_page *page);
 void html_histograms(struct html_page *page);
 void html_frames(struct html_page *page, const uint8_t *own);
 struct error *html_stacks(struct html_page *page);

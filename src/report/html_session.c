@@ -238,6 +238,31 @@ void html_timeline(struct html_page *page)
 	buffer_char(json->out, '}');
 }
 
+void html_marks(struct html_page *page)
+{
+	static const char *const kinds[] = {
+		[SNAPSHOT_MARK_NAMED] = "mark",
+		[SNAPSHOT_MARK_PEAK_RESET] = "reset-peak",
+		[SNAPSHOT_MARK_TAKEN] = "snapshot",
+	};
+	struct html_json *json = &page->json;
+	html_json_key(json, "marks");
+	buffer_char(json->out, '[');
+	for (size_t i = 0; i < page->snapshot->mark_count; i++) {
+		const struct snapshot_mark *mark = &page->snapshot->marks[i];
+		buffer_string(json->out, i ? ",{" : "{");
+		html_json_set_text(json, "kind", kinds[mark->kind]);
+		buffer_char(json->out, ',');
+		html_json_set_text(json, "name", mark->name);
+		buffer_char(json->out, ',');
+		html_json_set_number(json, "time_ns", mark->time_ns);
+		buffer_char(json->out, ',');
+		html_json_set_number(json, "bytes", mark->current_bytes);
+		buffer_char(json->out, '}');
+	}
+	buffer_char(json->out, ']');
+}
+
 /* "[row,bytes,row,bytes,...]" of the sites that stand on the page. */
 static void put_detail_sites(struct buffer *out, const struct snapshot *snapshot,
 			     const struct snapshot_detail_point *point, const uint32_t *numbers)

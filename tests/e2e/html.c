@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "lib/phases.h"
 #include "lib/suite.h"
 #include "lib/tracealloc.h"
 
@@ -83,6 +84,47 @@ START_TEST(a_page_holds_what_the_report_says)
 }
 END_TEST
 
+static const json_t *mark_at(const json_t *data, size_t i)
+{
+	return json_array_get(json_object_get(data, "marks"), i);
+}
+
+static const char *mark_text(const json_t *data, size_t i, const char *key)
+{
+	return json_string_value(json_object_get(mark_at(data, i), key));
+}
+
+static json_int_t mark_number(const json_t *data, size_t i, const char *key)
+{
+	return json_integer_value(json_object_get(mark_at(data, i), key));
+}
+
+START_TEST(a_page_has_the_marks_of_its_session)
+{
+	_cleanup_scratch_ struct scratch scratch;
+	_cleanup_phases_ struct phases phases = {0};
+	scratch_make(&scratch);
+	_cleanup_free_ char *snapshot = scratch_file(&scratch, "a.snapshot");
+	_cleanup_free_ char *page = scratch_file(&scratch, "page.html");
+	phases_use_directory(&scratch);
+	phases_start_traced(&scratch, ARGV("--output", snapshot), &phases);
+	phases_tell(&phases, "grow 10 1000");
+	phases_ctl(&scratch, phases.pid, ARGV("mark", "</script>full"));
+	phases_tell(&phases, "drop 10");
+	phases_ctl(&scratch, phases.pid, ARGV("reset-peak"));
+	ck_assert_int_eq(phases_finish(&phases), 0);
+	call(&scratch, ARGV("export", "--format", "html", "--report", page, snapshot));
+	json_t *data = data_of(page);
+	ck_assert_uint_eq(json_array_size(json_object_get(data, "marks")), 2);
+	ck_assert_str_eq(mark_text(data, 0, "kind"), "mark");
+	ck_assert_str_eq(mark_text(data, 0, "name"), "</script>full");
+	ck_assert_str_eq(mark_text(data, 1, "kind"), "reset-peak");
+	ck_assert_int_eq(mark_number(data, 0, "bytes") - mark_number(data, 1, "bytes"), 10000);
+	ck_assert_int_lt(mark_number(data, 0, "time_ns"), mark_number(data, 1, "time_ns"));
+	json_decref(data);
+}
+END_TEST
+
 /* The text of what a browser said goes to the log of the test. */
 START_TEST(the_page_works_in_a_browser)
 {
@@ -106,6 +148,7 @@ int main(void)
 	Suite *suite = suite_create("html");
 	TCase *pages = suite_case(suite, "pages", 60);
 	tcase_add_test(pages, a_page_holds_what_the_report_says);
+	tcase_add_test(pages, a_page_has_the_marks_of_its_session);
 	if (suite_is_long())
 		tcase_add_test(pages, the_page_works_in_a_browser);
 	return suite_run(suite);

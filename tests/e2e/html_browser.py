@@ -35,10 +35,10 @@ def run(*command):
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
-def record(name, *command):
+def record(name, *command, options=()):
     """A snapshot of a run, and its page; their paths."""
     snapshot, page = path_of(name + ".snapshot"), path_of(name + ".html")
-    run(TRACEALLOC, "run", "--output", snapshot, "--report", os.devnull, "--", *command)
+    run(TRACEALLOC, "run", "--output", snapshot, "--report", os.devnull, *options, "--", *command)
     run(TRACEALLOC, "export", "--format", "html", "--report", page, snapshot)
     return snapshot, page
 
@@ -204,6 +204,33 @@ def the_timeline_is_read_by_the_keyboard(browser, snapshot, path):
     page.close()
 
 
+def marks_stand_on_the_timeline(browser):
+    """Those that a program sets by itself; and a thousand of them, which cannot all be told apart."""
+    evil = "<img src=x onerror=alert(1)>"
+    few = "ctl() { %s ctl $$ \"$@\"; }; ctl mark begin; ctl mark '%s'; ctl reset-peak; ls -l /usr/bin" % (TRACEALLOC, evil)
+    for name, script, count in (("marks", few, 3), ("crowd", "for i in $(seq 200); do %s ctl $$ mark mark-$i; done" % TRACEALLOC, 200)):
+        path = record(name, "sh", "-c", script, options=("--follow", "none"))[1]
+        page = open_page(browser, path)
+        same(page.evaluate("document.querySelectorAll('#timeline .mark').length"), count, "marks on the line")
+        same(page.evaluate("document.querySelectorAll('#timeline-marks tbody tr').length"), count, "marks in the list")
+        same(page.evaluate("document.querySelector('#timeline-marks summary').textContent"), "%d marks" % count, "the list's head")
+        same(page.evaluate("document.querySelectorAll('img').length"), 0, "names that became markup")
+        names = page.evaluate("[...document.querySelectorAll('#timeline-marks tbody th')].map((e) => e.textContent)")
+        wide = page.evaluate("[...document.querySelectorAll('#timeline .mark-text')].some((e) => {"
+                             "const b = e.getBBox(); return [...document.querySelectorAll('#timeline .mark')].some((line) => {"
+                             "const x = Number(line.getAttribute('x1')); return x > b.x + 3 && x < b.x + b.width - 3; }); })")
+        same(wide, False, "names that run over the next mark")
+        said = page.evaluate(
+            "(() => { const line = document.querySelector('#timeline svg'), said = [];"
+            "for (let i = 0; i < Data.timeline.count; i++) {"
+            "line.dispatchEvent(new KeyboardEvent('keydown', {key: i ? 'ArrowRight' : 'Home'}));"
+            "said.push(line.getAttribute('aria-valuetext')); } return said; })()")
+        expect(all(any(one in words for words in said) for one in names), "each mark is told by the keyboard")
+        page.close()
+        if name == "marks":
+            same(names, ["begin", evil, "peak reset"], "names")
+
+
 def everything_has_a_name_and_the_page_stays_narrow(browser, snapshot, path):
     for width in (1280, 420):
         page = open_page(browser, path, width=width)
@@ -307,6 +334,7 @@ def main():
                 (a_row_opens_by_the_keyboard, (snapshot, path)),
                 (the_graph_is_zoomed_and_searched, (snapshot, path)),
                 (the_timeline_is_read_by_the_keyboard, (snapshot, path)),
+                (marks_stand_on_the_timeline, ()),
                 (everything_has_a_name_and_the_page_stays_narrow, (snapshot, path)),
                 (colours_change, (snapshot, path)),
                 (nothing_is_requested_or_refused, (snapshot, path)),

@@ -14,10 +14,11 @@ const Timeline = (() => {
 	const RIGHT = 14;
 	const TOP = 20;
 	const BOTTOM = 24;
-	const { timeline, details, totals, session, sites } = Data;
+	const { timeline, details, marks, totals, session, sites } = Data;
 	const holder = byId('timeline');
 	const end = Math.max(session.duration_ns, timeline.count ? timeline.time_ns[timeline.count - 1] : 0, 1);
-	const highest = Math.max(totals.peak_bytes, 1);
+	/* Where the peak was reset, there may have been more before. */
+	const highest = timeline.bytes.reduce((one, other) => Math.max(one, other), Math.max(totals.peak_bytes, 1));
 	let width = 0;
 	let picked = -1;
 	let at = -1; /* the point under the cursor */
@@ -148,12 +149,32 @@ const Timeline = (() => {
 				`peak ${size(totals.peak_bytes)}`));
 	};
 
+	const MARK_NAME = { mark: (mark) => mark.name || 'mark', 'reset-peak': () => 'peak reset', snapshot: () => 'snapshot' };
+	const nameOf = (mark) => MARK_NAME[mark.kind](mark);
+
+	/* A name stands beside its line as far as there is room up to the next one. */
 	const drawMarks = (root) => {
-		for (const mark of Data.marks || []) {
+		const SIGN = 7; /* about the width of one */
+		marks.forEach((mark, i) => {
 			const x = xOf(mark.time_ns);
-			root.append(svg('line', { class: 'mark', x1: x, x2: x, y1: TOP, y2: yOf(0) }),
-				svg('text', { class: 'mono', x: x + 4, y: TOP + 10, direction: 'ltr' }, mark.name));
-		}
+			const room = (i + 1 < marks.length ? xOf(marks[i + 1].time_ns) : width - RIGHT) - x - 8;
+			const words = [...nameOf(mark)];
+			const fits = Math.floor(room / SIGN);
+			const shown = words.length <= fits ? words : [...words.slice(0, fits - 1), '…'];
+			root.append(svg('line', { class: 'mark', x1: x, x2: x, y1: TOP, y2: yOf(0) }));
+			if (fits > 1)
+				root.append(svg('text', { class: 'mark-text', x: x + 4, y: TOP + 10, direction: 'ltr' }, shown.join('')));
+		});
+	};
+
+	const listMarks = () => {
+		const cell = (words) => el('td', {}, words);
+		byId('timeline-marks').hidden = !marks.length;
+		byId('timeline-marks').replaceChildren(el('summary', {}, counted(marks.length, 'mark')),
+			el('table', { class: 'plain' },
+				el('thead', {}, el('tr', {}, ...['Mark', 'After', 'Live'].map((head) => el('th', { scope: 'col' }, head)))),
+				el('tbody', {}, ...marks.map((mark) => el('tr', {}, el('th', { scope: 'row' }, name(nameOf(mark))),
+					cell(duration(mark.time_ns)), cell(size(mark.bytes)))))));
 	};
 
 	const cursor = svg('line', { class: 'cursor', y1: TOP, y2: HEIGHT - BOTTOM, visibility: 'hidden' });
@@ -169,6 +190,10 @@ const Timeline = (() => {
 		const order = shares.map((share, k) => [share, k]).filter(([share]) => share >= 0.01).sort((a, b) => b[0] - a[0]);
 		const parts = order.slice(0, 3).flatMap(([share, k]) => [
 			', about ', `${Math.round(share * 100)} % of it `, name(layers.labels[k])]);
+		const next = at + 1 < timeline.count ? timeline.time_ns[at + 1] : Infinity;
+		const here = marks.filter((mark) => mark.time_ns >= (at ? time : 0) && mark.time_ns < next);
+		if (here.length)
+			parts.push('; here: ', ...here.flatMap((mark, i) => [i ? ', ' : '', name(nameOf(mark))]));
 		byId('timeline-readout').replaceChildren(el('strong', {}, words), ...parts);
 		root.setAttribute('aria-valuenow', String(at));
 		root.setAttribute('aria-valuetext', byId('timeline-readout').textContent);
@@ -238,10 +263,12 @@ const Timeline = (() => {
 	});
 
 	const isThere = session.snapshots === 1 && timeline.count > 0;
-	if (isThere)
+	if (isThere) {
 		holder.append(root);
-	else
+		listMarks();
+	} else {
 		byId('timeline-section').hidden = true;
+	}
 
 	const update = (state) => {
 		if (!isThere || (last && last.group === state.group))

@@ -70,9 +70,16 @@ START_TEST(the_data_of_a_small_session_is_as_agreed)
 	struct snapshot_detail_site held[] = {{100, 1, 1}, {50, 2, 2}};
 	struct snapshot_detail_point point = {
 		.time_ns = 9, .current_bytes = 150, .current_blocks = 4};
+	static const struct snapshot_mark marks[] = {
+		{SNAPSHOT_MARK_NAMED, 7, 120, "</script>\xe2\x80\xae loaded"},
+		{SNAPSHOT_MARK_PEAK_RESET, 8, 130, NULL},
+		{SNAPSHOT_MARK_TAKEN, 9, 150, NULL},
+	};
 	for (size_t i = 0; i < 2; i++)
 		ck_assert_ptr_null(snapshot_add_detail_site(snapshot, &held[i]));
 	ck_assert_ptr_null(snapshot_add_detail_point(snapshot, &point));
+	for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+		ck_assert_ptr_null(snapshot_add_mark(snapshot, &marks[i]));
 	_cleanup_page_ struct page page = render(snapshot, (struct query){.top = 10});
 	expect_golden("html-data.json", &page.data);
 	snapshot_destroy(snapshot);
