@@ -206,6 +206,42 @@ START_TEST(what_lies_in_wait_in_a_container_is_not_followed)
 }
 END_TEST
 
+/* As a second container does that shares the process ids of the first, and no files. */
+START_TEST(from_a_container_beside_it_it_is_process_1)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process inmate = {0}, attach = {0};
+	_cleanup_free_ char *program = suite_tracealloc();
+	char number[16];
+	pid_t pid;
+
+	scratch_make(&scratch);
+	make_root(&scratch);
+	free(build(&scratch, ARGV("-O1", "-g", "-pthread")));
+	start_inmate(&scratch, 1, &inmate, &pid);
+	snprintf(number, sizeof(number), "%d", pid);
+	process_start(&scratch, "attach",
+		      ARGV("nsenter", "--target", number, "--user", "--preserve-credentials",
+			   "--pid", "unshare", "--mount-proc", program, "attach", "--show", "total",
+			   "--quiet", "1"),
+		      &attach);
+	tracealloc_until_probed(&attach, pid);
+	process_send(&inmate, "\n");
+	process_wait_output(&inmate, "done\n");
+	ck_assert_int_eq(
+		process_call(&scratch, "stop",
+			     ARGV("nsenter", "--target", number, "--user", "--preserve-credentials",
+				  "--pid", "unshare", "--mount-proc", program, "ctl", "1", "stop")),
+		0);
+	ck_assert_int_eq(process_wait(&attach), 0);
+	_cleanup_free_ char *said = process_output(&attach);
+	ck_assert_msg(strstr(said, "inmate.c:20: 3906.2 KiB\n") != NULL, "it says \"%s\"", said);
+	code_expect_clean(pid);
+	process_close_input(&inmate);
+	ck_assert_int_eq(process_wait(&inmate), 0);
+}
+END_TEST
+
 START_TEST(the_text_report_says_both_process_ids)
 {
 	_cleanup_scratch_ struct scratch scratch = {0};
@@ -226,6 +262,47 @@ START_TEST(the_text_report_says_both_process_ids)
 }
 END_TEST
 
+static void expect_ticker(const char *said, const char *step)
+{
+	const char *at = strstr(said, step);
+	ck_assert_ptr_nonnull(at);
+	const char *end = strstr(at + strlen(step), "\n== ");
+	_cleanup_free_ char *own = end ? strndup(at, (size_t)(end - at)) : strdup(at);
+	ck_assert_msg(strstr(own, "special/ticker.c:18: ") != NULL, "%s", said);
+}
+
+/* Containers as people run them; what namespaces alone are like is tested above. */
+START_TEST(the_pages_steps_work_in_containers)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_free_ char *tracealloc = suite_tracealloc();
+
+	scratch_make(&scratch);
+	make_directory(&scratch, "containers");
+	_cleanup_free_ char *place = scratch_file(&scratch, "containers");
+	_cleanup_free_ char *ticker =
+		suite_build(&scratch, "special/ticker.c", "ticker", ARGV("-O1", "-g"));
+	if (process_call(&scratch, "which", ARGV("sh", "-c", "command -v podman")) != 0) {
+		suite_skip("podman is not installed");
+		return;
+	}
+	int status = process_call(&scratch, "podman",
+				  ARGV("tests/e2e/containers_podman.sh", tracealloc, ticker,
+				       "man/containers.md", place));
+	_cleanup_free_ char *said = tracealloc_text(&scratch, "podman.out");
+	_cleanup_free_ char *errors = tracealloc_text(&scratch, "podman.err");
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+		suite_skip("podman runs no containers here: %s", errors);
+		return;
+	}
+	ck_assert_msg(status == 0, "status %#x: %s%s", status, said, errors);
+	ck_assert_msg(strstr(errors, "/bin/ls (pid ") != NULL, "%s", errors);
+	expect_ticker(said, "== attach\n");
+	expect_ticker(said, "== debug\n");
+	expect_ticker(said, "== exec\n");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("containers");
@@ -237,6 +314,9 @@ int main(void)
 	tcase_add_loop_test(tests, a_container_with_another_c_library_is_counted, 0, 4);
 	tcase_add_test(tests, debug_information_is_taken_from_the_containers_own_root);
 	tcase_add_test(tests, what_lies_in_wait_in_a_container_is_not_followed);
+	tcase_add_test(tests, from_a_container_beside_it_it_is_process_1);
 	tcase_add_test(tests, the_text_report_says_both_process_ids);
+	if (suite_is_long())
+		tcase_add_test(tests, the_pages_steps_work_in_containers);
 	return suite_run(suite);
 }
