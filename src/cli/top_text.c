@@ -45,20 +45,19 @@ void top_text_title(const struct top_model *model, bool ended, struct buffer *ou
 {
 	const struct snapshot *snapshot = model->now->snapshot;
 	const struct snapshot_process *process = process_of(snapshot);
-	buffer_printf(out, "tracealloc  process %u", snapshot->pid);
-	if (process && process->command) {
-		buffer_string(out, " (");
-		buffer_escaped(out, process->command);
-		buffer_char(out, ')');
-	}
+	buffer_printf(out, "tracealloc  %sprocess %u", ended ? "TRACING HAS ENDED  " : "",
+		      snapshot->pid);
 	if (snapshot->process_count > 1)
 		buffer_printf(out, " and %zu more", snapshot->process_count - 1);
 	if (process && process->engine)
 		buffer_printf(out, ", %s", process->engine);
 	buffer_string(out, ", ");
 	write_time(out, snapshot->duration_ns);
-	if (ended)
-		buffer_string(out, "  TRACING HAS ENDED");
+	/* Last, for it may be long. */
+	if (process && process->command) {
+		buffer_string(out, "  ");
+		buffer_escaped(out, process->command);
+	}
 }
 
 void top_text_totals(const struct top_model *model, struct buffer *out)

@@ -401,7 +401,7 @@ START_TEST(names_from_a_target_do_nothing_to_the_terminal)
 	start_top(terminal, "--interval 200ms", target.pid);
 	process_send(&target, "\n");
 	until(terminal, "\\x1b[2Jevil\\x1b[H.c:6");
-	until(terminal, "/\\x1b[2Jevil\\x1b[7m)");
+	until(terminal, "/\\x1b[2Jevil\\x1b[7m\n");
 	until(terminal, "live 12.1 KiB in 1 block");
 	press(terminal, "Enter");
 	until(terminal, "    main  ");
