@@ -206,7 +206,7 @@ def the_timeline_is_read_by_the_keyboard(browser, snapshot, path):
 
 def marks_stand_on_the_timeline(browser):
     """Those that a program sets by itself; and a thousand of them, which cannot all be told apart."""
-    evil = "<img src=x onerror=alert(1)>"
+    evil = "<img src=x onerror=alert(1)>" + "-and-without-a-blank" * 4
     few = "ctl() { %s ctl $$ \"$@\"; }; ctl mark begin; ctl mark '%s'; ctl reset-peak; ls -l /usr/bin" % (TRACEALLOC, evil)
     for name, script, count in (("marks", few, 3), ("crowd", "for i in $(seq 200); do %s ctl $$ mark mark-$i; done" % TRACEALLOC, 200)):
         path = record(name, "sh", "-c", script, options=("--follow", "none"))[1]
@@ -229,6 +229,10 @@ def marks_stand_on_the_timeline(browser):
         page.close()
         if name == "marks":
             same(names, ["begin", evil, "peak reset"], "names")
+            page = open_page(browser, path, width=420)
+            page.evaluate("document.querySelector('#timeline-marks').open = true; 1")
+            same(page.evaluate("document.documentElement.scrollWidth"), 420, "the page's width with a long name")
+            page.close()
 
 
 def everything_has_a_name_and_the_page_stays_narrow(browser, snapshot, path):

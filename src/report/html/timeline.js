@@ -152,18 +152,29 @@ const Timeline = (() => {
 	const MARK_NAME = { mark: (mark) => mark.name || 'mark', 'reset-peak': () => 'peak reset', snapshot: () => 'snapshot' };
 	const nameOf = (mark) => MARK_NAME[mark.kind](mark);
 
+	/* As much of a name as fits; nothing, if that would be its beginning alone. */
+	const ruler = document.createElement('canvas').getContext('2d');
+	const shorten = (words, room) => {
+		const wide = (text) => ruler.measureText(text).width;
+		const signs = [...words];
+		let shown = signs.length;
+		if (wide(words) > room)
+			do {
+				shown = Math.min(shown - 1, Math.floor((shown * room) / wide(`${signs.slice(0, shown).join('')}…`)));
+			} while (shown > 0 && wide(`${signs.slice(0, shown).join('')}…`) > room);
+		return shown === signs.length ? words : shown > 0 ? `${signs.slice(0, shown).join('')}…` : '';
+	};
+
 	/* A name stands beside its line as far as there is room up to the next one. */
 	const drawMarks = (root) => {
-		const SIGN = 7; /* about the width of one */
+		ruler.font = `12px ${getComputedStyle(document.body).fontFamily}`;
 		marks.forEach((mark, i) => {
 			const x = xOf(mark.time_ns);
-			const room = (i + 1 < marks.length ? xOf(marks[i + 1].time_ns) : width - RIGHT) - x - 8;
-			const words = [...nameOf(mark)];
-			const fits = Math.floor(room / SIGN);
-			const shown = words.length <= fits ? words : [...words.slice(0, fits - 1), '…'];
+			const next = i + 1 < marks.length ? xOf(marks[i + 1].time_ns) : width - RIGHT;
+			const shown = shorten(nameOf(mark), next - x - 8);
 			root.append(svg('line', { class: 'mark', x1: x, x2: x, y1: TOP, y2: yOf(0) }));
-			if (fits > 1)
-				root.append(svg('text', { class: 'mark-text', x: x + 4, y: TOP + 10, direction: 'ltr' }, shown.join('')));
+			if (shown)
+				root.append(svg('text', { class: 'mark-text', x: x + 4, y: TOP + 10, direction: 'ltr' }, shown));
 		});
 	};
 
