@@ -155,26 +155,38 @@ static void put_change(struct buffer *out, uint64_t old, uint64_t new)
 	put_right(out, FIGURE, buffer_text(&figure));
 }
 
-/* Of a path that is too long its end is what tells it from others. */
-static void put_label(struct buffer *out, const struct table_row *row, size_t room)
+/* Of a path that is too long its end is what tells it from others, and has the line. */
+static void put_end(struct buffer *out, const struct buffer *path, size_t room)
 {
-	_cleanup_buffer_ struct buffer label = {0};
-	buffer_escaped(&label, row->label);
-	const char *text = buffer_text(&label);
-	size_t cut = row->line && label.count > room ? label.count - room : 0;
-	if (cut && room > ELLIPSIS) {
+	const char *text = buffer_text(path);
+	if (path->count > room && room > ELLIPSIS) {
 		buffer_string(out, "...");
-		text += cut + ELLIPSIS;
+		text += path->count - room + ELLIPSIS;
 		while (((unsigned char)*text & 0xc0) == 0x80) /* within a character of UTF-8 */
 			text++;
 	}
 	buffer_string(out, text);
 }
 
+static size_t room_in(const struct buffer *line, size_t columns)
+{
+	return line->count < columns ? columns - line->count : 0;
+}
+
+void top_text_label(const struct table_row *row, size_t columns, struct buffer *out)
+{
+	_cleanup_buffer_ struct buffer label = {0};
+	buffer_escaped(&label, row->label);
+	if (row->line)
+		put_end(out, &label, room_in(out, columns));
+	else
+		buffer_string(out, buffer_text(&label));
+}
+
 static void put_place(struct buffer *out, const struct table_row *row, size_t columns)
 {
 	buffer_string(out, "  ");
-	put_label(out, row, out->count < columns ? columns - out->count : 0);
+	top_text_label(row, columns, out);
 	if (row->function && row->line) {
 		buffer_string(out, "  ");
 		buffer_escaped(out, row->function);
@@ -194,31 +206,33 @@ void top_text_row(const struct top_row *row, size_t columns, struct buffer *out)
 	put_place(out, row->source, columns);
 }
 
-static void put_frame(struct buffer *out, const struct snapshot_frame *frame)
+static void put_frame(struct buffer *out, const struct snapshot_frame *frame, size_t columns)
 {
-	buffer_string(out, "    ");
-	buffer_escaped(out, frame->function ? frame->function : "<unknown>");
-	if (frame->line) {
-		buffer_string(out, "  ");
-		buffer_escaped(out, frame->label ? frame->label : frame->file);
-		buffer_printf(out, ":%u", frame->line);
-	} else if (frame->module) {
-		buffer_string(out, "  ");
-		buffer_escaped(out, frame->module);
-		buffer_printf(out, "+0x%llx", (unsigned long long)frame->offset);
-	}
+	_cleanup_buffer_ struct buffer line = {0}, place = {0};
+	buffer_string(&line, "    ");
+	buffer_escaped(&line, frame->function ? frame->function : "<unknown>");
 	if (frame->inlined)
-		buffer_string(out, "  (inlined)");
+		buffer_string(&line, " (inlined)");
+	buffer_string(&line, "  ");
+	if (frame->line) {
+		buffer_escaped(&place, frame->label ? frame->label : frame->file);
+		buffer_printf(&place, ":%u", frame->line);
+	} else if (frame->module) {
+		buffer_escaped(&place, frame->module);
+		buffer_printf(&place, "+0x%llx", (unsigned long long)frame->offset);
+	}
+	put_end(&line, &place, room_in(&line, columns));
+	buffer_string(out, buffer_text(&line));
 }
 
-void top_text_stack(const struct table_row *stack, struct buffer *out)
+void top_text_stack(const struct table_row *stack, size_t columns, struct buffer *out)
 {
 	units_size(out, stack->bytes);
 	buffer_string(out, " in ");
 	units_count(out, stack->blocks, "block");
 	for (size_t i = stack->frame_count; i > 0; i--) {
 		buffer_char(out, '\n');
-		put_frame(out, &stack->snapshot->frames[stack->stack[i - 1]]);
+		put_frame(out, &stack->snapshot->frames[stack->stack[i - 1]], columns);
 	}
 }
 

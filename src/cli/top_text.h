@@ -29,8 +29,12 @@ void top_text_settings(const struct top_model *model, struct buffer *out);
 void top_text_heads(const struct top_model *model, size_t columns, struct buffer *out);
 void top_text_row(const struct top_row *row, size_t columns, struct buffer *out);
 
+/* A row's place, with the end of a path where there is no room for all of it behind what is there.
+ */
+void top_text_label(const struct table_row *row, size_t columns, struct buffer *out);
+
 /* Lines of a stack: what it holds, then its frames, outermost first. */
-void top_text_stack(const struct table_row *stack, struct buffer *out);
+void top_text_stack(const struct table_row *stack, size_t columns, struct buffer *out);
 
 /* What the keys do, several lines. */
 const char *top_text_help(void);

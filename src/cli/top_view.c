@@ -87,16 +87,16 @@ static void draw_stacks(struct top_view *view)
 	__attribute__((__cleanup__(table_deinit))) struct table table = {0};
 	_cleanup_buffer_ struct buffer text = {0};
 	struct error *err = top_model_stacks(&view->model, &table);
-	size_t shown = 0;
+	size_t shown = 0, columns = top_screen_columns();
 	if (!err && view->model.count) {
-		buffer_escaped(&text, view->model.rows[view->model.selected].source->label);
+		top_text_label(view->model.rows[view->model.selected].source, columns, &text);
 		buffer_char(&text, '\n');
 	}
 	for (size_t i = 0; !err && i < table.row_count; i++) {
 		if (!top_model_is_of_row(&view->model, &table.rows[i]))
 			continue;
 		buffer_char(&text, '\n');
-		top_text_stack(&table.rows[i], &text);
+		top_text_stack(&table.rows[i], columns, &text);
 		buffer_char(&text, '\n');
 		shown++;
 	}

@@ -208,7 +208,7 @@ START_TEST(a_row_has_stacks)
 	until(&setting.terminal, "phases.c:");
 	press(&setting.terminal, "Enter");
 	until(&setting.terminal, "\n97.7 KiB in 100 blocks\n");
-	until(&setting.terminal, "    grow  ");
+	until(&setting.terminal, "\n    grow");
 	press(&setting.terminal, "Escape");
 	until(&setting.terminal, "[bytes]");
 }

@@ -254,6 +254,34 @@ START_TEST(a_long_path_keeps_its_end)
 }
 END_TEST
 
+START_TEST(a_frame_in_a_long_path_keeps_its_line)
+{
+	_cleanup_buffer_ struct buffer text = {0};
+	struct snapshot *snapshot = moment(1);
+	struct snapshot_frame frame = {.file = "/a/very/long/path/to/x.c",
+				       .line = 123,
+				       .function = "f",
+				       .inlined = true,
+				       .module = "/usr/bin/prog"};
+	struct snapshot_site site = {
+		.process = SNAPSHOT_NO_PROCESS,
+		.counters = {.current_bytes = 5, .current_blocks = 1, .total_blocks = 1}};
+	ck_assert_ptr_null(snapshot_add_frame(snapshot, &frame));
+	ck_assert_ptr_null(snapshot_add_site(snapshot, &site));
+	take(snapshot);
+	struct table stacks;
+	ck_assert_ptr_null(top_model_stacks(&model, &stacks));
+	ck_assert_uint_eq(stacks.row_count, 1);
+	top_text_stack(&stacks.rows[0], 30, &text);
+	ck_assert_str_eq(buffer_text(&text), "5 B in 1 block\n    f (inlined)  ...to/x.c:123");
+	buffer_clear(&text);
+	top_text_stack(&stacks.rows[0], 100, &text);
+	ck_assert_str_eq(buffer_text(&text),
+			 "5 B in 1 block\n    f (inlined)  /a/very/long/path/to/x.c:123");
+	table_deinit(&stacks);
+}
+END_TEST
+
 START_TEST(names_from_a_target_are_escaped)
 {
 	_cleanup_buffer_ struct buffer text = {0};
@@ -284,6 +312,7 @@ int main(void)
 	tcase_add_test(tests, the_course_keeps_the_newest_totals);
 	tcase_add_test(tests, a_line_of_text_is_columns_and_a_place);
 	tcase_add_test(tests, a_long_path_keeps_its_end);
+	tcase_add_test(tests, a_frame_in_a_long_path_keeps_its_line);
 	tcase_add_test(tests, names_from_a_target_are_escaped);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);
