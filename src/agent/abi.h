@@ -175,7 +175,8 @@ _Static_assert(AGENT_IMAGE_MAX_BYTES + AGENT_STUBS_MAX * sizeof(struct agent_stu
 enum agent_state {
 	AGENT_OFF = 0, /* pass by: nothing is recorded */
 	AGENT_ON = 1,
-	AGENT_GAVE_UP = 2, /* the tracer stood still: events are only counted (agent_shared.lost) */
+	AGENT_GAVE_UP =
+		2, /* no system call any more: events are only counted (agent_shared.lost) */
 };
 
 /*
@@ -197,7 +198,8 @@ struct agent_private {
 	uint32_t tid_offset; /* tracer, before state; 0: not known, the thread pointer must do */
 	uint32_t pid;	     /* tracer, before state: the process, as it sees itself (getpid) */
 	uint64_t modules; /* tracer, before state: address of struct agent_modules in the target */
-	uint64_t reserved[4];
+	uint64_t stalled_beat; /* agent: 1 + the beat at which a thread waited in vain; 0: none */
+	uint64_t reserved[3];
 	struct agent_slot slots[AGENT_SLOTS];
 };
 _Static_assert(offsetof(struct agent_private, slots) == 64, "slots begin on a line of their own");
@@ -214,7 +216,8 @@ struct agent_ring {
 	uint64_t known_tail; /* agent's own copy of tail */
 	uint64_t busy_sp;    /* agent: rsp of the activation at work on this level, 0: none */
 	uint64_t unstamped;  /* agent's own: records since the last time stamp */
-	uint64_t pad[4];
+	uint64_t stalled;    /* agent's own: 1 + the tail at which it waited in vain; 0: none */
+	uint64_t pad[3];
 	uint64_t tail;	  /* tracer (release) */
 	uint32_t waiting; /* agent: it waits for room, on the low half of tail (futex(2)) */
 	uint32_t pad2[13];
@@ -321,9 +324,9 @@ struct agent_shared {
 	uint32_t linker_served; /* tracer (release, then futex wake): all up to here were looked at
 				 */
 	uint32_t linker_space;	/* agent, before linker_asked: whose */
-	uint64_t lost; /* agent (atomic add): events of threads without an area, or after giving up
-			*/
-	uint32_t gave_up; /* agent: 1 once any agent has become AGENT_GAVE_UP */
+	uint64_t lost; /* agent (atomic add): events that found no area, no room, or an agent that
+			  gave up */
+	uint32_t gave_up; /* agent: 1 once any has become AGENT_GAVE_UP or waited in vain */
 	uint32_t vacated; /* tracer, last of all: no thread is in the agent any more */
 	uint64_t pad2[4];
 	uint32_t area_state[AGENT_AREAS]; /* agent: 0 -> 1 (claim). Tracer: 1 -> 0 */

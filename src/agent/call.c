@@ -43,10 +43,22 @@ static bool is_inner(const struct agent_saved *saved)
 	return caller - stub->module_start < stub->module_end - stub->module_start;
 }
 
+/*
+ * The function is about to read what stands before the block or at its start, and would wait for
+ * it: it can arrive while we work. Of any value: a prefetch takes no fault (Intel SDM volume 2,
+ * PREFETCHh).
+ */
+static inline void fetch_released(uint64_t address)
+{
+	enum { HEADER_BYTES = 16 };
+	__builtin_prefetch((const void *)(address - HEADER_BYTES));
+}
+
 /* Only of a leaf: the one allocator that releases blocks behind its callers' backs has a leaf. */
 static bool enter_release(struct agent_thread *thread, const struct agent_saved *saved, uint64_t bp)
 {
 	uint64_t address = pick(saved->arguments, stub_of(saved)->pointer_argument);
+	fetch_released(address);
 	if (__builtin_expect(is_inner(saved), 0))
 		return record_slowly(thread, sp_of(saved), bp,
 				     record_word(RING_RELEASE_INNER, address), 0, 0);

@@ -93,6 +93,34 @@ void record_give_up(void)
 				    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
+/*
+ * Whether somebody waited in vain and nothing was read since: of this ring, or at all. Nobody waits
+ * then: a target whose reader is gone would stand still again and again.
+ */
+static bool is_stalled(const struct agent_ring *ring, uint64_t tail)
+{
+	uint64_t beat = __atomic_load_n(&thread_shared()->beat, __ATOMIC_RELAXED);
+	uint64_t stalled = __atomic_load_n(&agent_private.stalled_beat, __ATOMIC_RELAXED);
+	return ring->stalled == tail + 1 || stalled == beat + 1;
+}
+
+/* Whether a record will not find room, so that its stack need not be looked for. */
+static bool is_hopeless(const struct agent_thread *thread)
+{
+	const struct agent_ring *ring = &thread->rings[0];
+	uint64_t tail = __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE);
+	return ring->head + RECORD_WORDS_MAX - tail > AGENT_RING_WORDS && is_stalled(ring, tail);
+}
+
+static void note_stall(struct agent_ring *ring)
+{
+	struct agent_shared *shared = thread_shared();
+	uint64_t beat = __atomic_load_n(&shared->beat, __ATOMIC_RELAXED);
+	__atomic_store_n(&shared->gave_up, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&agent_private.stalled_beat, beat + 1, __ATOMIC_RELAXED);
+	ring->stalled = ring->known_tail + 1;
+}
+
 static bool wait_for_room(struct agent_ring *ring, uint64_t capacity, uint64_t need)
 {
 	uint64_t began = system_ticks();
@@ -104,14 +132,18 @@ static bool wait_for_room(struct agent_ring *ring, uint64_t capacity, uint64_t n
 			ring->waiting = 0;
 			return true;
 		}
+		if (is_stalled(ring, ring->known_tail))
+			break;
 		if (ring->known_tail != tail) {
 			tail = ring->known_tail;
 			began = system_ticks();
 			waited_ms = 0;
 		}
 		if (waited_ms >= PATIENCE_MS ||
-		    system_ticks() - began > (uint64_t)PATIENCE_MS * TICKS_A_MS)
-			record_give_up();
+		    system_ticks() - began > (uint64_t)PATIENCE_MS * TICKS_A_MS) {
+			note_stall(ring);
+			break;
+		}
 		__atomic_store_n(&ring->waiting, 1, __ATOMIC_SEQ_CST);
 		if (agent_private.state == AGENT_ON &&
 		    system_futex_wait(&ring->tail, (uint32_t)tail, WAIT_MS))
@@ -209,7 +241,7 @@ static __attribute__((noinline)) bool finish(struct agent_scratch *scratch)
 bool record_slowly(struct agent_thread *thread, uint64_t sp, uint64_t bp, uint64_t word,
 		   uint64_t new_address, uint64_t size_bytes)
 {
-	if (agent_private.state != AGENT_ON) {
+	if (agent_private.state != AGENT_ON || is_hopeless(thread)) {
 		record_lose();
 		return false;
 	}

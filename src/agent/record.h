@@ -143,7 +143,8 @@ RECORD_INLINE bool record_put(struct agent_thread *thread, uint64_t sp, uint64_t
 	return false;
 }
 
-/* From now on events are only counted, in the whole process: no system call, no time stamp. */
+/* The process confines itself: from now on events are only counted, in the whole process: no system
+ * call, no time stamp. */
 void record_give_up(void);
 
 #endif
