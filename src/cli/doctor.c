@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "cli/output.h"
 #include "report/diagnosis.h"
+#include "session/permitted.h"
 #include "session/session.h"
 
 static void cleanup_findings(struct session_findings *findings)
@@ -41,6 +42,11 @@ static void copy_modules(const struct session_findings *findings, struct diagnos
 		};
 }
 
+static bool is_json(const struct options *options)
+{
+	return strcmp(options->format->name, "json") == 0;
+}
+
 static struct error *render(const struct options *options, const struct session_findings *findings,
 			    struct buffer *out)
 {
@@ -62,26 +68,51 @@ static struct error *render(const struct options *options, const struct session_
 		.leftovers = findings->leftovers,
 		.removed = findings->removed,
 	};
-	if (strcmp(options->format->name, "json") == 0)
+	if (is_json(options))
 		return diagnosis_json(&diagnosis, out);
 	diagnosis_text(&diagnosis, out);
 	return buffer_failed(out) ? error_no_memory() : NULL;
 }
 
-struct error *command_doctor(const struct options *options)
+static struct error *render_permissions(const struct options *options, struct buffer *out)
 {
-	_cleanup_output_ struct output output;
+	struct permitted_circumstances now;
+	struct permitted_row rows[PERMITTED_ROWS];
+	struct diagnosis_permission permissions[PERMITTED_ROWS];
+	struct error *err = permitted_look(&now);
+	if (err)
+		return err;
+	permitted_judge(&now, rows);
+	for (size_t i = 0; i < PERMITTED_ROWS; i++)
+		permissions[i] = (struct diagnosis_permission){
+			.what = rows[i].what, .reason = rows[i].reason, .remedy = rows[i].remedy};
+	if (is_json(options))
+		return diagnosis_permissions_json(permissions, PERMITTED_ROWS, now.contained, out);
+	diagnosis_permissions_text(permissions, PERMITTED_ROWS, now.contained, out);
+	return buffer_failed(out) ? error_no_memory() : NULL;
+}
+
+/* Of a process or a program. */
+static struct error *examine(const struct options *options, struct buffer *out)
+{
 	_cleanup_findings_ struct session_findings findings = {0};
-	_cleanup_buffer_ struct buffer text = {0};
 	struct log log = command_log(options, NULL);
 	struct session_options session = options->session;
 	session.log = &log;
+	struct error *err =
+		options->examined
+			? session_examine_program(&session, options->examined, &findings)
+			: session_examine(&session, options->pid, options->clean, &findings);
+	return err ? err : render(options, &findings, out);
+}
+
+struct error *command_doctor(const struct options *options)
+{
+	_cleanup_output_ struct output output;
+	_cleanup_buffer_ struct buffer text = {0};
 	struct error *err = output_open("report", NULL, STDOUT_FILENO, &output);
 	if (!err)
-		err = options->examined
-			      ? session_examine_program(&session, options->examined, &findings)
-			      : session_examine(&session, options->pid, options->clean, &findings);
-	if (!err)
-		err = render(options, &findings, &text);
+		err = options->pid || options->examined ? examine(options, &text)
+							: render_permissions(options, &text);
 	return err ? err : output_finish(&output, buffer_text(&text), text.count);
 }

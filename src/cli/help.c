@@ -27,10 +27,11 @@ static const struct help_command commands[] = {
 	 "Writes a saved snapshot in the form of another tool, to standard output or the file of "
 	 "--report.",
 	 "tracealloc export --format pprof --report heap.pb.gz a.snapshot"},
-	{OPTIONS_DOCTOR, "doctor [OPTIONS] PID|PROGRAM",
+	{OPTIONS_DOCTOR, "doctor [OPTIONS] [PID|PROGRAM]",
 	 "Says how the allocator functions of a process would be probed, which debug information "
 	 "its files have, and what a tracealloc that was killed has left in it. Nothing is "
-	 "written to it without --clean. Of a PROGRAM, what its files say; it is not run.",
+	 "written to it without --clean. Of a PROGRAM, what its files say; it is not run. "
+	 "Without either, whether tracing is permitted here.",
 	 "tracealloc doctor \"$(pgrep -n myserver)\""},
 	{OPTIONS_CTL, "ctl [OPTIONS] PID REQUEST [ARG]",
 	 "Asks the tracealloc that traces a process, while it goes on. REQUEST is one of: status; "

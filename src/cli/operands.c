@@ -150,16 +150,17 @@ static struct error *parse_ctl(struct options *options, struct arguments *argume
 	return parse_request(options, operands[1], operands[2]);
 }
 
-/* A process id, or else the name of a program. */
+/* A process id, or else the name of a program; or nothing. */
 static struct error *parse_doctor(struct options *options, struct arguments *arguments)
 {
 	char *text, *more;
 	struct error *err = arguments_options(options, arguments, &text);
 	if (err || arguments_ended(options))
 		return err;
+	if (!text && options->clean)
+		return error_new(ERROR_USAGE, "no process id given: tracealloc doctor --clean PID");
 	if (!text)
-		return error_new(ERROR_USAGE, "no process id and no program given: tracealloc "
-					      "doctor [OPTIONS] PID|PROGRAM");
+		return NULL;
 	err = arguments_options(options, arguments, &more);
 	if (err || arguments_ended(options))
 		return err;

@@ -93,7 +93,7 @@ static const struct options_row rows[] = {
 	 set_charge},
 	{0, "skip", "PATTERN", "a pattern such as 'pool_*' or '*/libx.so*'", VIEWED, OPTIONS_ANSWER,
 	 "do not charge functions, files or modules that match; may be repeated", set_skip},
-	{0, "debug-path", "DIR", "the name of a directory", EVERY, OPTIONS_ANSWER,
+	{0, "debug-path", "DIR", "the name of a directory", ASKED | OPTIONS_DOCTOR, OPTIONS_ANSWER,
 	 "look for debug files there, before /usr/lib/debug; may be repeated", set_debug_path},
 	{0, "source-path", "OLD=NEW", "OLD=NEW, the beginnings of two paths", ASKED, OPTIONS_ANSWER,
 	 "read source files of OLD below NEW; may be repeated", set_source_path},

@@ -124,6 +124,43 @@ void diagnosis_text(const struct diagnosis *diagnosis, struct buffer *out)
 	write_leftovers(diagnosis, out);
 }
 
+void diagnosis_permissions_text(const struct diagnosis_permission *permissions, size_t count,
+				bool contained, struct buffer *out)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct diagnosis_permission *one = &permissions[i];
+		if (one->reason)
+			buffer_printf(out, "%s: not permitted: %s: %s\n", one->what, one->reason,
+				      one->remedy);
+		else
+			buffer_printf(out, "%s: permitted\n", one->what);
+	}
+	if (contained)
+		buffer_string(out, "this is a container (a pid namespace of its own): processes "
+				   "outside of it are traced from outside\n");
+	buffer_string(out, "'tracealloc doctor PID|PROGRAM' says what would be traced\n");
+}
+
+struct error *diagnosis_permissions_json(const struct diagnosis_permission *permissions,
+					 size_t count, bool contained, struct buffer *out)
+{
+	bool failed = false;
+	json_t *root = json_object(), *rows = json_array();
+	for (size_t i = 0; i < count; i++) {
+		json_t *row = json_object();
+		json_value_set_text(row, "what", permissions[i].what, &failed);
+		json_value_set(row, "permitted", json_boolean(!permissions[i].reason), &failed);
+		json_value_set_text(row, "reason", permissions[i].reason, &failed);
+		json_value_set_text(row, "remedy", permissions[i].remedy, &failed);
+		json_value_append(rows, row, &failed);
+	}
+	json_value_set(root, "permissions", rows, &failed);
+	json_value_set(root, "container", json_boolean(contained), &failed);
+	struct error *err = failed ? error_no_memory() : json_value_write(root, out);
+	json_decref(root);
+	return err;
+}
+
 static json_t *function_value(const struct diagnosis_function *function, bool *failed)
 {
 	json_t *value = json_object();

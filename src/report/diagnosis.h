@@ -32,7 +32,14 @@ struct diagnosis_module {
 	size_t unwind_rows;
 };
 
-/* pid 0: of a program that does not run, which can have no leftovers. */
+/* What may be done here. */
+struct diagnosis_permission {
+	const char *what;
+	const char *reason; /* what forbids it, NULL: it is permitted */
+	const char *remedy; /* what grants it */
+};
+
+/* Of a program that does not run (which can have no leftovers) or of a process. */
 struct diagnosis {
 	const struct diagnosis_function *functions;
 	size_t function_count;
@@ -43,6 +50,14 @@ struct diagnosis {
 	size_t leftovers;    /* jumps of a session that was killed */
 	size_t removed;	     /* of them */
 };
+
+/* What may be done here and how to get it where it may not; alone where permissions are all. */
+void diagnosis_permissions_text(const struct diagnosis_permission *permissions, size_t count,
+				bool contained, struct buffer *out);
+
+/* Likewise as one JSON object and a newline. Errors: no memory. */
+struct error *diagnosis_permissions_json(const struct diagnosis_permission *permissions,
+					 size_t count, bool contained, struct buffer *out);
 
 /* Functions by module with what each lacks; then modules with their debug information. */
 void diagnosis_text(const struct diagnosis *diagnosis, struct buffer *out);

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "target/proc.h"
+#include "target/target.h"
 
 struct error *permission_check_machine(pid_t pid)
 {
@@ -87,7 +88,7 @@ struct error *permission_check_target(pid_t pid)
 	return permission_check_machine(pid);
 }
 
-static int yama_scope(void)
+int target_yama_scope(void)
 {
 	char digit = '0';
 	_cleanup_close_ int fd = open("/proc/sys/kernel/yama/ptrace_scope", O_RDONLY | O_CLOEXEC);
@@ -154,7 +155,7 @@ struct error *permission_explain(pid_t pid, int failure)
 			"cannot trace process %d: it belongs to uid %u, we are uid %u: use "
 			"sudo",
 			pid, theirs.real_uid, ours.effective_uid);
-	int scope = yama_scope();
+	int scope = target_yama_scope();
 	if (scope)
 		return explain_yama(pid, scope);
 	return error_new(

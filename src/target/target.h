@@ -187,6 +187,15 @@ struct target_signals {
 struct error *target_signals_read(struct target_signals *ret);
 
 /*
+ * Traces a child of our own for a moment, which is then killed: *failure_ret is the errno of
+ * ptrace(2), 0 if it may be done. Errors: ERROR_SYSTEM where there can be no child.
+ */
+struct error *target_try(int *failure_ret);
+
+/* Yama's ptrace_scope, 0 where there is none. */
+int target_yama_scope(void);
+
+/*
  * The file that a program's name leads to: itself if it has a slash, else the first executable of
  * PATH, as execvp(3) looks for it. Errors: ERROR_NOT_FOUND, ERROR_DENIED.
  */

@@ -193,6 +193,39 @@ START_TEST(what_is_no_program_is_told_in_one_line)
 }
 END_TEST
 
+/* "permitted" of the row; doctor is asked as that user of setpriv(1). */
+static bool is_permitted(const struct scratch *scratch, const char *who, const char *what)
+{
+	_cleanup_free_ char *binary = suite_tracealloc();
+	in_scratch(scratch, "cp %s own && %s ./own doctor --format json >who.json", binary, who);
+	_cleanup_free_ char *text = tracealloc_text(scratch, "who.json");
+	json_t *root = json_loads(text, 0, NULL);
+	ck_assert_msg(root != NULL, "%s", text);
+	const json_t *row = find(root, "permissions", "what", what);
+	ck_assert_msg(row != NULL, "%s", text);
+	bool permitted = json_is_true(json_object_get(row, "permitted"));
+	ck_assert_msg(permitted == json_is_null(json_object_get(row, "remedy")), "%s", text);
+	json_decref(root);
+	return permitted;
+}
+
+START_TEST(without_an_argument_it_says_what_is_permitted)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	scratch_make(&scratch);
+	_cleanup_free_ char *text = doctor(&scratch, ARGV("doctor"));
+	expect(text, "run a program: permitted\n");
+	ck_assert(is_permitted(&scratch, "", "run a program"));
+	if (geteuid() != 0) {
+		suite_skip("only root can give its capabilities up");
+		return;
+	}
+	static const char *const nobody = "setpriv --reuid 65534 --clear-groups";
+	ck_assert(is_permitted(&scratch, nobody, "run a program"));
+	ck_assert(!is_permitted(&scratch, nobody, "attach to any process"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("doctor");
@@ -202,6 +235,7 @@ int main(void)
 	tcase_add_test(tests, a_static_program_has_an_allocator_of_its_own);
 	tcase_add_test(tests, a_library_elsewhere_is_a_line_and_nothing_is_run);
 	tcase_add_test(tests, a_process_has_its_modules_with_what_is_known_of_each);
+	tcase_add_test(tests, without_an_argument_it_says_what_is_permitted);
 	tcase_add_loop_test(tests, what_is_no_program_is_told_in_one_line, 0, 5);
 	return suite_run(suite);
 }

@@ -59,6 +59,7 @@ static const struct {
 	{{"report", "--source-path", "/build=", "x"}, USAGE, "'/build='"},
 	{{"doctor", "1", "2"}, USAGE, "'2'"},
 	{{"doctor", "--format", "csv", "true"}, USAGE, "csv"},
+	{{"doctor", "--clean"}, USAGE, "--clean PID"},
 	{{"doctor", "--clean", "true"}, USAGE, "'true'"},
 	{{"doctor", "no-such-program-anywhere"}, FAILURE, "'no-such-program-anywhere'"},
 	{{"run", "--quiet=yes", "true"}, USAGE, "'--quiet'"},
