@@ -6,10 +6,14 @@
 #include "cli/output.h"
 #include "cli/presentation.h"
 #include "cli/saved.h"
+#include "cli/status.h"
 
 struct error *command_diff(const struct options *options, struct ending *ret)
 {
-	struct log log = command_log(options, NULL);
+	_cleanup_status_line_ struct status status;
+	status_open(options, &status);
+	status_follow(&status, options->lookup.server);
+	struct log log = command_log(options, &status);
 	_cleanup_output_ struct output output;
 	_cleanup_snapshot_ struct snapshot *old = NULL, *new = NULL;
 	struct error *err = output_open("report", options->report_path, STDOUT_FILENO, &output);
@@ -17,6 +21,7 @@ struct error *command_diff(const struct options *options, struct ending *ret)
 		err = saved_read(options->paths[0], &options->lookup, &log, &old);
 	if (!err)
 		err = saved_read(options->paths[1], &options->lookup, &log, &new);
+	status_close(&status);
 	if (err)
 		return err;
 	struct query query = options->query;

@@ -36,6 +36,19 @@ struct error *lookup_add_source_path(struct lookup *lookup, const char *text, bo
 	return NULL;
 }
 
+struct error *lookup_add_server(struct lookup *lookup)
+{
+	uint64_t limit_ns = lookup->fetch_limit_ns ? lookup->fetch_limit_ns : LOOKUP_FETCH_LIMIT_NS;
+	return lookup->server ? NULL : debug_server_create(limit_ns, &lookup->server);
+}
+
+void lookup_limit_server(struct lookup *lookup, uint64_t limit_ns)
+{
+	lookup->fetch_limit_ns = limit_ns;
+	if (lookup->server)
+		debug_server_set_limit(lookup->server, limit_ns);
+}
+
 /* "/a" leads "/a/b.c" elsewhere, but not "/ab.c". */
 static bool fits(const struct lookup_move *move, const char *file)
 {
@@ -66,5 +79,6 @@ void lookup_deinit(struct lookup *lookup)
 {
 	free(lookup->debug_paths);
 	free(lookup->moves);
+	debug_server_destroy(lookup->server);
 	*lookup = (struct lookup){0};
 }

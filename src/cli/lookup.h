@@ -2,7 +2,8 @@
 /*
  * Where debug information and source text are looked for besides the places they name themselves.
  *
- * Owns: the directories of --debug-path and the prefixes of --source-path. Does not: open debug
+ * Owns: the directories of --debug-path, the server of --debuginfod and the prefixes of
+ * --source-path. Does not: open debug
  * files (image does). Strings are those of the command line, which must live as long. Private to
  * cli; main thread.
  */
@@ -14,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "image/debug_server.h"
 #include "image/image.h"
 
 /* Paths that begin with the first old_bytes of old, as a whole directory, begin with new instead.
@@ -30,7 +32,11 @@ struct lookup {
 	size_t debug_count, debug_capacity;
 	struct lookup_move *moves;
 	size_t move_count, move_capacity;
+	struct debug_server *server; /* --debuginfod; NULL: none is asked */
+	uint64_t fetch_limit_ns;     /* --debuginfod-limit; 0: LOOKUP_FETCH_LIMIT_NS */
 };
+
+#define LOOKUP_FETCH_LIMIT_NS UINT64_C(120000000000)
 
 /* Adds a directory; *ret false, and nothing added, if there is none of that name. Errors: memory.
  */
@@ -38,6 +44,10 @@ struct error *lookup_add_debug_path(struct lookup *lookup, const char *directory
 
 /* Adds OLD=NEW; *ret false, and nothing added, if it has not that form. Errors: no memory. */
 struct error *lookup_add_source_path(struct lookup *lookup, const char *text, bool *ret);
+
+/* Debug files are fetched, too. Errors: of debug_server_create. */
+struct error *lookup_add_server(struct lookup *lookup);
+void lookup_limit_server(struct lookup *lookup, uint64_t limit_ns);
 
 /*
  * Reads a line as image_sources_line does, of the file that the first fitting prefix leads to, else

@@ -6,6 +6,7 @@
 #include "cli/output.h"
 #include "cli/presentation.h"
 #include "cli/saved.h"
+#include "cli/status.h"
 
 /* As the session would have shown it: a run at its peak, an attach at its end. */
 static struct query query_of(const struct options *options, const struct snapshot *snapshot)
@@ -18,7 +19,10 @@ static struct query query_of(const struct options *options, const struct snapsho
 
 struct error *command_report(const struct options *options, struct ending *ret)
 {
-	struct log log = command_log(options, NULL);
+	_cleanup_status_line_ struct status status;
+	status_open(options, &status);
+	status_follow(&status, options->lookup.server);
+	struct log log = command_log(options, &status);
 	_cleanup_output_ struct output output;
 	_cleanup_snapshot_ struct snapshot *snapshot = NULL;
 	struct error *err = output_open("report", options->report_path, STDOUT_FILENO, &output);
@@ -27,6 +31,7 @@ struct error *command_report(const struct options *options, struct ending *ret)
 	if (!err)
 		err = saved_read_all(options->paths, options->path_count, &options->lookup, &log,
 				     &snapshot);
+	status_close(&status);
 	if (err)
 		return err;
 	struct query query = query_of(options, snapshot);

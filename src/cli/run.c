@@ -17,6 +17,7 @@ struct error *command_run(const struct options *options, char *const envp[], str
 		return err;
 	_cleanup_status_line_ struct status status;
 	status_open(options, &status);
+	status_follow(&status, options->lookup.server);
 	struct log log = command_log(options, &status);
 	struct session_options session = options->session;
 	session.log = &log;

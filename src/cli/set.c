@@ -149,6 +149,25 @@ struct error *set_debug_path(struct options *options, const struct options_row *
 	return err || known ? err : bad_value(row, value);
 }
 
+struct error *set_debuginfod(struct options *options, const struct options_row *row,
+			     const char *value)
+{
+	(void)value;
+	struct error *err = lookup_add_server(&options->lookup);
+	options->session.debug_server = options->lookup.server;
+	return err ? error_wrap(err, "--%s", row->name) : NULL;
+}
+
+struct error *set_debuginfod_limit(struct options *options, const struct options_row *row,
+				   const char *value)
+{
+	uint64_t limit_ns;
+	if (!parse_duration(value, &limit_ns))
+		return bad_value(row, value);
+	lookup_limit_server(&options->lookup, limit_ns);
+	return NULL;
+}
+
 struct error *set_source_path(struct options *options, const struct options_row *row,
 			      const char *value)
 {

@@ -88,6 +88,21 @@ void status_render(const struct session_figures *now, const struct session_figur
 	buffer_append(out, buffer_text(&line), line.count < columns ? line.count : columns);
 }
 
+void status_render_fetching(const char *name, uint64_t done_bytes, uint64_t total_bytes,
+			    size_t columns, struct buffer *out)
+{
+	_cleanup_buffer_ struct buffer line = {0}, sizes = {0};
+	buffer_string(&line, "tracealloc: fetching debug information of ");
+	buffer_escaped(&line, name);
+	units_size(&sizes, done_bytes);
+	if (total_bytes) {
+		buffer_string(&sizes, " of ");
+		units_size(&sizes, total_bytes);
+	}
+	add_part(&line, columns, &sizes);
+	buffer_append(out, buffer_text(&line), line.count < columns ? line.count : columns);
+}
+
 static void erase(struct status *status)
 {
 	if (status->shown && terminal_is_ours(status->fd))
@@ -95,22 +110,55 @@ static void erase(struct status *status)
 	status->shown = false;
 }
 
+/* A line that fills the last column would wrap on some terminals. */
+static size_t columns_of(const struct status *status)
+{
+	return terminal_columns(status->fd) - 1;
+}
+
+/* Under the lock, where the terminal is ours. */
+static void draw(struct status *status, const struct buffer *line)
+{
+	_cleanup_buffer_ struct buffer text = {0};
+	buffer_string(&text, ERASE);
+	buffer_append(&text, buffer_text(line), line->count);
+	buffer_char(&text, '\r');
+	error_free(output_write(status->fd, buffer_text(&text), text.count));
+	status->shown = true;
+}
+
 static void show(void *context, const struct session_figures *figures)
 {
 	struct status *status = context;
-	_cleanup_buffer_ struct buffer text = {0};
+	_cleanup_buffer_ struct buffer line = {0};
 	bool wanted = !status->only_after || figures->phase == SESSION_SYMBOLIZING;
 	pthread_mutex_lock(&status->lock);
 	if (wanted && terminal_is_ours(status->fd)) {
-		buffer_string(&text, ERASE);
-		/* A line that fills the last column would wrap on some terminals. */
-		status_render(figures, &status->before, terminal_columns(status->fd) - 1, &text);
-		buffer_char(&text, '\r');
-		error_free(output_write(status->fd, buffer_text(&text), text.count));
-		status->shown = true;
+		status_render(figures, &status->before, columns_of(status), &line);
+		draw(status, &line);
 	}
 	status->before = *figures;
 	pthread_mutex_unlock(&status->lock);
+}
+
+static void show_fetching(void *context, const char *name, uint64_t done_bytes,
+			  uint64_t total_bytes)
+{
+	struct status *status = context;
+	_cleanup_buffer_ struct buffer line = {0};
+	pthread_mutex_lock(&status->lock);
+	if (status->fd >= 0 && terminal_is_ours(status->fd)) {
+		status_render_fetching(name, done_bytes, total_bytes, columns_of(status), &line);
+		draw(status, &line);
+	}
+	pthread_mutex_unlock(&status->lock);
+}
+
+void status_follow(struct status *status, struct debug_server *server)
+{
+	const struct debug_server_progress progress = {show_fetching, status};
+	if (server)
+		debug_server_set_progress(server, &progress);
 }
 
 void status_open(const struct options *options, struct status *ret)

@@ -37,6 +37,13 @@ void status_open(const struct options *options, struct status *ret);
 /* What to give to session_options.progress; NULL where nothing is shown. */
 const struct session_progress *status_progress(const struct status *status);
 
+/* The line tells what a server's files take while they are fetched; server may be NULL. */
+void status_follow(struct status *status, struct debug_server *server);
+
+/* Appends that line, as status_render. */
+void status_render_fetching(const char *name, uint64_t done_bytes, uint64_t total_bytes,
+			    size_t columns, struct buffer *out);
+
 /* Before and after something else is written to standard error. */
 void status_hold(struct status *status);
 void status_release(struct status *status);

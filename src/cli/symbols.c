@@ -14,6 +14,8 @@
 #include "image/image.h"
 #include "snapshot/resolve.h"
 
+enum { BUILD_ID_MAX_BYTES = 64 };
+
 /* images[i] is that of snapshot->modules[i], once it was asked for; NULL: it is not here. */
 struct symbols {
 	const struct snapshot *snapshot;
@@ -32,13 +34,12 @@ static void symbols_deinit(struct symbols *symbols)
 }
 
 /* A path of the snapshot is another machine's word: nothing but a regular file is opened. */
-static struct image *open_image(const struct symbols *symbols, const char *path)
+static struct image *open_fd(const struct symbols *symbols, int fd, const char *path)
 {
 	const struct lookup *lookup = symbols->lookup;
 	struct image_options options = {.debug_paths = lookup ? lookup->debug_paths : NULL};
 	struct image *image = NULL;
 	struct stat status;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return NULL;
 	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
@@ -47,6 +48,11 @@ static struct image *open_image(const struct symbols *symbols, const char *path)
 	}
 	_cleanup_error_ struct error *err = image_open(fd, path, &options, &image);
 	return err ? NULL : image;
+}
+
+static struct image *open_image(const struct symbols *symbols, const char *path)
+{
+	return open_fd(symbols, open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), path);
 }
 
 static bool has_build_id(const struct image *image, const char *hex)
@@ -64,11 +70,17 @@ static bool has_build_id(const struct image *image, const char *hex)
 	return true;
 }
 
-/* It becomes a part of a path only if it is one. */
+/* It becomes a part of a path or an address only if it is one. */
 static bool is_build_id(const char *hex)
 {
 	size_t length = strlen(hex);
-	return length > 2 && length <= 128 && strspn(hex, "0123456789abcdef") == length;
+	return length > 2 && length <= 2 * BUILD_ID_MAX_BYTES &&
+	       strspn(hex, "0123456789abcdef") == length;
+}
+
+static unsigned digit_of(char hex)
+{
+	return (unsigned)(hex <= '9' ? hex - '0' : hex - 'a' + 10);
 }
 
 static struct image *open_below(const struct symbols *symbols, const char *directory,
@@ -95,6 +107,33 @@ static struct image *open_debug_file(const struct symbols *symbols, const char *
 	return image ? image : open_below(symbols, "/usr/lib/debug", hex);
 }
 
+static struct debug_server *server_of(const struct symbols *symbols)
+{
+	return symbols->lookup ? symbols->lookup->server : NULL;
+}
+
+/* What a server has of a module, the path of which is its name for people. */
+static struct image *fetch_image(const struct symbols *symbols, const char *path, const char *hex)
+{
+	uint8_t id[BUILD_ID_MAX_BYTES];
+	size_t count = strlen(hex) / 2;
+	_cleanup_free_ char *fetched = NULL;
+	int fd = -1;
+	if (!server_of(symbols) || !is_build_id(hex) || strlen(hex) % 2)
+		return NULL;
+	for (size_t i = 0; i < count; i++)
+		id[i] = (uint8_t)(digit_of(hex[2 * i]) << 4 | digit_of(hex[2 * i + 1]));
+	struct error *err = debug_server_fetch(server_of(symbols), id, count, path, &fd, &fetched);
+	if (err)
+		log_write(symbols->log, LOG_WARNING, "%s", error_message(err));
+	error_free(err);
+	struct image *image = fd < 0 ? NULL : open_fd(symbols, fd, fetched);
+	if (image && has_build_id(image, hex))
+		return image;
+	image_close(image);
+	return NULL;
+}
+
 /* The image of a module, or NULL and a warning. */
 static struct image *find_image(const struct symbols *symbols, const struct snapshot_module *module)
 {
@@ -110,6 +149,8 @@ static struct image *find_image(const struct symbols *symbols, const struct snap
 		return image;
 	image_close(image);
 	image = open_debug_file(symbols, module->build_id);
+	if (!image)
+		image = fetch_image(symbols, module->path, module->build_id);
 	if (!image)
 		log_write(symbols->log, LOG_WARNING, "%s: no symbols: %s (build-id %s)",
 			  module->path, other ? "the file here is another one" : "it is not here",
@@ -149,15 +190,27 @@ static struct error *add_position(struct snapshot *snapshot, const struct snapsh
 	return err ? err : snapshot_add_frame(snapshot, &frame);
 }
 
+/* What its own files do not have, a server may have. */
+static struct error *complete(const struct symbols *symbols, struct image *image)
+{
+	struct debug_server *server = server_of(symbols);
+	struct error *err = server ? image_fetch_debug(image, server) : NULL;
+	if (!err || error_kind_of(err) == ERROR_NO_MEMORY)
+		return err;
+	log_write(symbols->log, LOG_WARNING, "%s", error_message(err));
+	error_free(err);
+	return NULL;
+}
+
 static struct error *add(void *context, struct snapshot *snapshot,
 			 const struct snapshot_frame *frame)
 {
 	struct image *image = image_of(context, frame->module);
 	const struct image_position *positions = NULL;
 	size_t count = 0;
-	struct error *err =
-		image ? image_positions(image, (image_addr){frame->offset}, &positions, &count)
-		      : NULL;
+	struct error *err = image ? complete(context, image) : NULL;
+	if (!err && image)
+		err = image_positions(image, (image_addr){frame->offset}, &positions, &count);
 	if (err && error_kind_of(err) == ERROR_NO_MEMORY)
 		return err;
 	/* Damaged debug information costs the line, not the report. */

@@ -34,6 +34,9 @@ struct image_debug {
 	Dwarf *dwarf;
 	uint64_t dwarf_bias;
 
+	struct debug_server *server; /* to be asked for the alternate file; NULL: nobody is */
+	bool server_asked;
+
 	struct debug_file *alternate;
 	struct empty_file *empty;
 	Elf *empty_elf;
@@ -207,6 +210,9 @@ static struct error *open_alternate(const struct image *image, struct image_debu
 		err = debug_file_find_alternate(image,
 						debug->file ? debug->file->directory : directory,
 						name, build_id, (size_t)count, &debug->alternate);
+	if (!err && count > 0 && !debug->alternate && debug->server)
+		err = debug_file_fetch(image, debug->server, build_id, (size_t)count,
+				       &debug->alternate);
 	if (err)
 		return err;
 	if (debug->alternate)
@@ -250,6 +256,27 @@ struct error *image_dwarf(struct image *image, Dwarf **ret, uint64_t *bias_ret)
 	*ret = debug->dwarf;
 	*bias_ret = debug->dwarf_bias;
 	return NULL;
+}
+
+/* Lines and symbols that were given out point into the files that are open: these stay. */
+struct error *image_fetch_debug(struct image *image, struct debug_server *server)
+{
+	Dwarf *dwarf;
+	uint64_t bias;
+	struct error *err = image_dwarf(image, &dwarf, &bias);
+	struct image_debug *debug = image->debug;
+	if (err || dwarf || image->lines || debug->file || debug->server_asked)
+		return err;
+	debug->server_asked = true;
+	struct debug_file *fetched;
+	err = debug_file_fetch(image, server, image->build_id, image->build_id_count, &fetched);
+	if (err || !fetched)
+		return err;
+	debug->file = fetched;
+	debug->file_bias = bias_of(image, fetched->elf);
+	debug->server = server;
+	debug->dwarf_known = false;
+	return image_dwarf(image, &dwarf, &bias);
 }
 
 /* Unpacks an xz stream; *ret NULL if it is malformed or larger than we believe. */

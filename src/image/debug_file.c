@@ -244,3 +244,20 @@ struct error *debug_file_find_alternate(const struct image *image, const char *d
 	*ret = search.found;
 	return err;
 }
+
+struct error *debug_file_fetch(const struct image *image, struct debug_server *server,
+			       const void *build_id, size_t build_id_count, struct debug_file **ret)
+{
+	struct search search = {
+		.image = image, .build_id = build_id, .build_id_count = build_id_count};
+	_cleanup_free_ char *path = NULL;
+	int fd;
+	*ret = NULL;
+	struct error *err =
+		debug_server_fetch(server, build_id, build_id_count, image->path, &fd, &path);
+	if (err || fd < 0)
+		return err;
+	err = take(&search, fd, path);
+	*ret = search.found;
+	return err;
+}

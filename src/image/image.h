@@ -4,7 +4,8 @@
  *
  * image.c: opening, identity, segments, bytes.    symbols.c: symbols and function bounds.
  * cfi.c: `.eh_frame` compiled into an unwind table.    lines.c: source positions with inlines.
- * debug.c: the separate debug file, and the DWARF that is asked.
+ * debug.c: the separate debug file, and the DWARF that is asked. debug_server.h: where it may come
+ * from.
  * demangle.c, source.c: names and source text.
  * These files are the only place that knows libelf and libdw.
  *
@@ -19,6 +20,7 @@
 #include "base/types.h"
 #include "unwind/table.h"
 
+struct debug_server; /* image/debug_server.h */
 struct image;
 
 struct image_segment { /* a PT_LOAD */
@@ -141,6 +143,12 @@ struct image_position {
  */
 struct error *image_positions(struct image *image, image_addr address,
 			      const struct image_position **positions_ret, size_t *count_ret);
+
+/*
+ * Asks a server for the debug file of an image that has none, once, before any line of it is asked
+ * for; whatever the answer, lines can be asked for then. Errors: of debug_server_fetch; no memory.
+ */
+struct error *image_fetch_debug(struct image *image, struct debug_server *server);
 
 /* Whether line information was found for this image (asks for the debug file if need be). */
 bool image_has_lines(struct image *image);

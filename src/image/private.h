@@ -53,10 +53,10 @@ const struct image_segment *image_code_segment(const struct image *image, image_
 
 /*
  * The DWARF of the image: its own sections, else those of the separate debug file (by build-id or
- * debuglink, never from the network), with the dwz alternate file already set. NULL when there is
- * none, which is no error; asked for again, the answer is the same and free. *bias_ret is what must
- * be added to an image_addr to get an address in that Dwarf (0 but for prelinked files).
- * Owned by the image. Errors: out of memory only.
+ * debuglink, from the network where image_fetch_debug was asked), with the dwz alternate file
+ * already set. NULL when there is none, which is no error; asked for again, the answer is the same
+ * and free. *bias_ret is what must be added to an image_addr to get an address in that Dwarf (0 but
+ * for prelinked files). Owned by the image. Errors: out of memory only.
  */
 struct error *image_dwarf(struct image *image, Dwarf **ret, uint64_t *bias_ret);
 

@@ -72,7 +72,9 @@ static void write_debug(const struct diagnosis_module *module, struct buffer *ou
 		buffer_string(out, "no lines, not even in ");
 		buffer_escaped(out, module->debug_file);
 	} else if (module->build_id && strlen(module->build_id) > 2) {
-		buffer_printf(out, "no lines: its debug package brings .build-id/%.2s/%s.debug",
+		buffer_printf(out,
+			      "no lines: its debug package, or a debuginfod server, brings "
+			      ".build-id/%.2s/%s.debug",
 			      module->build_id, module->build_id + 2);
 	} else {
 		buffer_string(out, "no lines: build it with -g");

@@ -360,8 +360,8 @@ static void write_blind_modules(struct buffer *out, const struct snapshot *snaps
 	size_t count = snapshot->blind_module_count;
 	if (!count || (!table->lineless_sites && !all))
 		return;
-	buffer_string(out, "no line information for these (their debug package, or -g when "
-			   "building, brings it):\n");
+	buffer_string(out, "no line information for these (their debug packages bring it, or "
+			   "--debuginfod, or -g when building):\n");
 	size_t shown = all || count <= BLIND_MODULES_SHOWN ? count : BLIND_MODULES_SHOWN;
 	for (size_t i = 0; i < shown; i++)
 		write_blind_module(out, &snapshot->blind_modules[i]);

@@ -20,6 +20,8 @@
 #include "session/progress.h"
 #include "snapshot/snapshot.h"
 
+struct debug_server; /* image/debug_server.h */
+
 enum session_engine { SESSION_ENGINE_AUTO, SESSION_ENGINE_JUMP, SESSION_ENGINE_BREAKPOINT };
 
 /*
@@ -60,6 +62,7 @@ struct session_options {
 	const struct session_progress *progress; /* NULL: nobody looks */
 	const struct allocator_rules *rules;	 /* --alloc; NULL: none */
 	const char *const *debug_paths;		 /* --debug-path: as in struct image_options */
+	struct debug_server *debug_server;	 /* --debuginfod; NULL: none is asked */
 	int started_fd; /* attach: one byte is written here when the probes are in; -1: none (tests)
 			 */
 };

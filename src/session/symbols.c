@@ -61,6 +61,18 @@ struct image *symbols_image(struct session *session, image_id id)
 	return !image || session->alone ? image : open_again(session, image, id);
 }
 
+/* That a server has nothing costs the lines, not the report. */
+static struct error *fetch(const struct session *session, struct image *image)
+{
+	struct debug_server *server = session->options->debug_server;
+	struct error *err = server ? image_fetch_debug(image, server) : NULL;
+	if (err && error_kind_of(err) != ERROR_NO_MEMORY) {
+		log_write(session->options->log, LOG_WARNING, "%s", error_message(err));
+		error_free(take_ptr(err));
+	}
+	return err;
+}
+
 static struct error *keep(struct symbols *symbols, uint64_t key, const struct image_position *items,
 			  size_t count, const struct image_position **ret)
 {
@@ -88,7 +100,9 @@ struct error *symbols_of(struct session *session, const struct frame *frame,
 	struct image *image = found ? NULL : symbols_image(session, frame->image);
 	if (!image)
 		return NULL;
-	struct error *err = image_positions(image, (image_addr){frame->address}, ret, count_ret);
+	struct error *err = fetch(session, image);
+	if (!err)
+		err = image_positions(image, (image_addr){frame->address}, ret, count_ret);
 	if (err || !keyed)
 		return err;
 	return keep(symbols, key, *ret, *count_ret, ret);

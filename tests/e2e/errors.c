@@ -57,6 +57,7 @@ static const struct {
 	{{"run", "--source-path", "/build", "true"}, USAGE, "'/build'"},
 	{{"report", "--source-path", "=/src", "x"}, USAGE, "'=/src'"},
 	{{"report", "--source-path", "/build=", "x"}, USAGE, "'/build='"},
+	{{"run", "--debuginfod-limit", "soon", "true"}, USAGE, "'soon'"},
 	{{"doctor", "1", "2"}, USAGE, "'2'"},
 	{{"doctor", "--format", "csv", "true"}, USAGE, "csv"},
 	{{"doctor", "--clean"}, USAGE, "--clean PID"},

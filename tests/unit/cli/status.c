@@ -3,6 +3,7 @@
 #include "cli/status.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,6 +75,26 @@ START_TEST(the_other_phases_say_what_is_done)
 }
 END_TEST
 
+static void expect_fetching(uint64_t total_bytes, size_t columns, const char *text)
+{
+	_cleanup_buffer_ struct buffer line = {0};
+	status_render_fetching("/lib/libx\033.so", 3 << 20, total_bytes, columns, &line);
+	ck_assert_str_eq(buffer_text(&line), text);
+}
+
+START_TEST(what_is_fetched_is_named_with_how_much_of_it_is_there)
+{
+	static const char name[] = "tracealloc: fetching debug information of /lib/libx\\x1b.so";
+	char text[128];
+	snprintf(text, sizeof text, "%s, 3072 KiB of 200 MiB", name);
+	expect_fetching(200 << 20, 100, text);
+	snprintf(text, sizeof text, "%s, 3072 KiB", name);
+	expect_fetching(0, 100, text);
+	expect_fetching(200 << 20, strlen(name) + 5, name);
+	expect_fetching(200 << 20, 20, "tracealloc: fetching");
+}
+END_TEST
+
 START_TEST(long_times_have_hours)
 {
 	struct session_figures figures = {.phase = SESSION_TRACING,
@@ -90,6 +111,7 @@ int main(void)
 	tcase_add_test(tests, rates_need_an_earlier_moment_of_the_same_phase);
 	tcase_add_test(tests, what_does_not_fit_is_left_out_whole);
 	tcase_add_test(tests, the_other_phases_say_what_is_done);
+	tcase_add_test(tests, what_is_fetched_is_named_with_how_much_of_it_is_there);
 	tcase_add_test(tests, long_times_have_hours);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);
