@@ -86,6 +86,15 @@ static const struct allocator_family families[] = {
 	},
 };
 
+static const char *const mapping_markers[] = {"mremap", NULL};
+static const struct allocator_group *const mapping_groups[] = {&allocator_mapping, NULL};
+static const struct allocator_family mappings = {
+	.name = "mappings",
+	.sonames = no_sonames,
+	.markers = mapping_markers,
+	.groups = mapping_groups,
+};
+
 const struct allocator_family *allocator_families(size_t *count_ret)
 {
 	*count_ret = sizeof families / sizeof families[0];
@@ -99,6 +108,11 @@ const struct allocator_family *allocator_family_of_soname(const char *soname)
 			if (strcmp(*name, soname) == 0)
 				return &families[i];
 	return NULL;
+}
+
+const struct allocator_family *allocator_mappings(void)
+{
+	return &mappings;
 }
 
 const struct allocator_function *allocator_next(const struct allocator_family *family,

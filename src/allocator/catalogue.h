@@ -27,6 +27,11 @@ enum allocator_result {
 	ALLOCATOR_STORES_ADDRESS,  /* returns 0 and stores through result_argument, else refused */
 	ALLOCATOR_RETURNS_SIZE,	   /* a resize in place: how large the block is now; less than asked
 				      for: refused */
+	/* Of mappings: */
+	ALLOCATOR_RETURNS_MAPPING, /* all bits set: refused */
+	ALLOCATOR_RETURNS_BREAK, /* where the data segment ended before, which grew by the size (it
+				    has a sign); all bits set: refused */
+	ALLOCATOR_SETS_BREAK,	 /* 0: the data segment ends at pointer_argument; else refused */
 };
 
 /* Arguments are counted from 1; 0 means there is none. */
@@ -51,6 +56,12 @@ struct allocator_function {
 	bool calls_others;
 	/* May be left by an exception. */
 	bool throws;
+	/*
+	 * Deals in ranges of the address space: a family of its own, seen by breakpoints. A release
+	 * has a size, a resize a second one, of what it takes, and flags.
+	 */
+	bool maps;
+	unsigned char old_size_argument, flags_argument;
 };
 
 /* Functions that come together. */
@@ -80,6 +91,9 @@ const struct allocator_family *allocator_families(size_t *count_ret);
 
 /* The family a library of that soname holds, NULL if none. */
 const struct allocator_family *allocator_family_of_soname(const char *soname);
+
+/* mmap(2), brk(2) and what goes with them; a module that has mremap has them of its own. */
+const struct allocator_family *allocator_mappings(void);
 
 /* The function of a family that follows `previous` (NULL: the first); NULL after the last. */
 const struct allocator_function *allocator_next(const struct allocator_family *family,

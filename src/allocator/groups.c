@@ -286,6 +286,18 @@ static const struct allocator_function mimalloc_heap_functions[] = {
 	 .throws = true, .calls_others = true},
 };
 
+/* mmap(2), munmap(2), mremap(2), brk(2). mmap64 is mmap by another name. */
+static const struct allocator_function mapping_functions[] = {
+	{"mmap", ALLOCATOR_CREATE, ALLOCATOR_RETURNS_MAPPING, .size_argument = 2, .maps = true},
+	{"mmap64", ALLOCATOR_CREATE, ALLOCATOR_RETURNS_MAPPING, .size_argument = 2, .maps = true},
+	{"munmap", ALLOCATOR_RELEASE, .pointer_argument = 1, .size_argument = 2, .leaf = true,
+	 .maps = true},
+	{"mremap", ALLOCATOR_RESIZE, ALLOCATOR_RETURNS_MAPPING, .pointer_argument = 1,
+	 .old_size_argument = 2, .size_argument = 3, .flags_argument = 4, .maps = true},
+	{"sbrk", ALLOCATOR_CREATE, ALLOCATOR_RETURNS_BREAK, .size_argument = 1, .maps = true},
+	{"brk", ALLOCATOR_CREATE, ALLOCATOR_SETS_BREAK, .pointer_argument = 1, .maps = true},
+};
+
 const struct allocator_group allocator_glibc = {glibc_functions,
 						sizeof glibc_functions / sizeof glibc_functions[0]};
 
@@ -313,6 +325,9 @@ const struct allocator_group allocator_tcmalloc = {
 
 const struct allocator_group allocator_mimalloc = {
 	mimalloc_functions, sizeof mimalloc_functions / sizeof mimalloc_functions[0]};
+
+const struct allocator_group allocator_mapping = {
+	mapping_functions, sizeof mapping_functions / sizeof mapping_functions[0]};
 
 const struct allocator_group allocator_mimalloc_heap = {mimalloc_heap_functions,
 							sizeof mimalloc_heap_functions /

@@ -19,5 +19,6 @@ extern const struct allocator_group allocator_jemalloc_rjem;
 extern const struct allocator_group allocator_tcmalloc;
 extern const struct allocator_group allocator_mimalloc;
 extern const struct allocator_group allocator_mimalloc_heap;
+extern const struct allocator_group allocator_mapping; /* mmap(2) and brk(2) */
 
 #endif

@@ -32,6 +32,8 @@ static const char *source_line(void *context, const char *file, uint32_t line)
 	const char *text = snapshot_source_text(source->snapshot, file, line);
 	if (!text && source->old)
 		text = snapshot_source_text(source->old, file, line);
+	if (!text && source->snapshot->mappings)
+		text = snapshot_source_text(source->snapshot->mappings, file, line);
 	if (text || !source->files)
 		return text;
 	return lookup_source_line(source->lookup, source->files, file, line, source->only_moved);

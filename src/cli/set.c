@@ -176,6 +176,13 @@ struct error *set_source_path(struct options *options, const struct options_row 
 	return err || known ? err : bad_value(row, value);
 }
 
+struct error *set_mmap(struct options *options, const struct options_row *row, const char *value)
+{
+	(void)row, (void)value;
+	options->session.mmap = true;
+	return NULL;
+}
+
 struct error *set_unreachable(struct options *options, const struct options_row *row,
 			      const char *value)
 {

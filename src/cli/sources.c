@@ -127,5 +127,6 @@ struct error *sources_keep(struct snapshot *snapshot, const struct lookup *looku
 		count += add_places(&snapshot->frames[i], ranks[i], places + count);
 	if (count)
 		qsort(places, count, sizeof *places, compare_places);
-	return keep_places(snapshot, places, count, lookup);
+	err = keep_places(snapshot, places, count, lookup);
+	return err || !snapshot->mappings ? err : sources_keep(snapshot->mappings, lookup);
 }

@@ -241,5 +241,7 @@ struct error *symbols_resolve(struct snapshot *snapshot, const struct lookup *lo
 		return error_no_memory();
 	struct error *err = resolve_snapshot(snapshot, &resolver);
 	snapshot->kept.flags &= ~(unsigned)KEPT_RAW;
+	if (!err && snapshot->mappings)
+		err = symbols_resolve(snapshot->mappings, lookup, log);
 	return err ? err : sources_keep(snapshot, lookup);
 }

@@ -52,17 +52,22 @@ struct error *sites_make(struct sites *sites, uint32_t site)
 	return NULL;
 }
 
-void sites_ended(struct sites *sites, uint32_t site, uint64_t size_bytes)
+void sites_ended_in_part(struct sites *sites, uint32_t site, uint64_t size_bytes)
 {
 	struct site_record *one = sites_record_to_change(sites, site);
 	sum_subtract(&one->current_bytes, size_bytes);
 	sum_add(&one->ended_bytes, size_bytes);
-	one->ended_blocks++;
 	struct total_counters *all = &sites->totals;
 	sum_subtract(&all->current_bytes, size_bytes);
 	sum_add(&all->ended_bytes, size_bytes);
-	all->current_blocks--;
-	all->ended_blocks++;
+}
+
+void sites_ended(struct sites *sites, uint32_t site, uint64_t size_bytes)
+{
+	sites_ended_in_part(sites, site, size_bytes);
+	sites_record_of(sites, site)->ended_blocks++;
+	sites->totals.current_blocks--;
+	sites->totals.ended_blocks++;
 }
 
 void sites_failed(struct sites *sites, uint32_t site)

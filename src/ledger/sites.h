@@ -61,6 +61,9 @@ static inline struct error *sites_prepare(struct sites *sites, uint32_t site)
 /* A block's space went: current shrinks, ended grows. */
 void sites_ended(struct sites *sites, uint32_t site, uint64_t size_bytes);
 
+/* A part of such a block, whose rest is still to go. */
+void sites_ended_in_part(struct sites *sites, uint32_t site, uint64_t size_bytes);
+
 /* A call was refused. */
 void sites_failed(struct sites *sites, uint32_t site);
 

@@ -120,4 +120,17 @@ static inline void sites_released(struct sites *sites, uint32_t site, uint64_t s
 	}
 }
 
+/* A part of a block went, which lives on: bytes as sites_released. */
+static inline void sites_shrunk(struct sites *sites, uint32_t site, uint64_t size_bytes,
+				uint64_t lifetime_ns)
+{
+	struct site_record *one = sites_record_to_change(sites, site);
+	sum_subtract(&one->current_bytes, size_bytes);
+	sum_add(&one->released_bytes, size_bytes);
+	struct total_counters *all = &sites->totals;
+	sum_subtract(&all->current_bytes, size_bytes);
+	sum_add(&all->released_bytes, size_bytes);
+	sum_add(&sites->histograms.lifetimes[lifetime_class_of(lifetime_ns)].bytes, size_bytes);
+}
+
 #endif

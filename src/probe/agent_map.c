@@ -104,6 +104,16 @@ bool agent_map_holds(const struct agent_map *map, uint64_t pc)
 	return pc >= map->code.v && pc < map->code.v + agent_image_bytes;
 }
 
+bool agent_map_owns(const struct agent_map *map, uint64_t address)
+{
+	if (address - map->code.v < AGENT_CODE_BYTES)
+		return map->code.v;
+	for (size_t i = 0; i < AGENT_OUTPOSTS; i++)
+		if (map->outposts[i].v && address - map->outposts[i].v < AGENT_OUTPOST_BYTES)
+			return true;
+	return false;
+}
+
 struct error *agent_map_find(const struct target_space *space, struct agent_map *map,
 			     uint32_t stub_counts[AGENT_MAP_BLOCKS])
 {

@@ -41,6 +41,9 @@ size_t agent_map_block(const struct agent_map *map, target_addr from);
 /* Whether a thread at pc is in the agent, and works on its shared memory. */
 bool agent_map_holds(const struct agent_map *map, uint64_t pc);
 
+/* Whether the address lies in what is mapped for it, stubs included. */
+bool agent_map_owns(const struct agent_map *map, uint64_t address);
+
 /*
  * Looks for an agent in the space; map->code is 0 if there is none. What is found was checked as
  * far as it can be without trusting it: sizes, magic, version, stub count.

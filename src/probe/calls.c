@@ -48,6 +48,10 @@ static struct call describe(const struct allocator_function *function,
 		call.old_address.v = registers_argument(registers, function->pointer_argument);
 	if (function->result_argument)
 		call.result_slot.v = registers_argument(registers, function->result_argument);
+	if (function->old_size_argument)
+		call.old_size_bytes = registers_argument(registers, function->old_size_argument);
+	if (function->flags_argument)
+		call.flags = registers_argument(registers, function->flags_argument);
 	return call;
 }
 
@@ -58,6 +62,18 @@ static void add_event(struct calls_outcome *outcome, enum event_kind kind, targe
 								 .address = address,
 								 .old_address = old_address,
 								 .size_bytes = size_bytes};
+}
+
+static void set_mapping(struct calls_outcome *outcome, const struct call *call, bool ended,
+			uint64_t result)
+{
+	outcome->mapping = (struct calls_mapping){.function = call->function,
+						  .ended = ended,
+						  .result = result,
+						  .address = call->old_address,
+						  .size_bytes = call->size_bytes,
+						  .old_size_bytes = call->old_size_bytes,
+						  .flags = call->flags};
 }
 
 /* The call of the same region that was entered last, NULL if none. */
@@ -98,7 +114,11 @@ void calls_enter(struct calls *calls, const struct allocator_function *function,
 	struct call *outer = under_way(calls, call.stack, region, ret);
 	if (outer && outer->stack > call.stack)
 		return;
-	call.begun = function->role == ALLOCATOR_RESIZE && call.old_address.v != 0;
+	/* An allocator that leaves by it: what comes back is the allocator's. */
+	if (outer && function->maps && !outer->function->maps)
+		return;
+	call.begun =
+		function->role == ALLOCATOR_RESIZE && !function->maps && call.old_address.v != 0;
 	if (outer && outer->function->whole && outer->function != function) {
 		/* It ends with what it has called last, whose end may not be seen. */
 		if (function->role == ALLOCATOR_RELEASE && function->leaf)
@@ -113,11 +133,12 @@ void calls_enter(struct calls *calls, const struct allocator_function *function,
 		}
 		drop_one(calls, (size_t)(outer - calls->items), ret);
 	}
-	if (function->role == ALLOCATOR_RELEASE) {
+	if (function->maps)
+		set_mapping(ret, &call, false, 0);
+	else if (function->role == ALLOCATOR_RELEASE)
 		add_event(ret, EVENT_RELEASE, call.old_address, (target_addr){0}, 0);
-		if (function->leaf)
-			return;
-	}
+	if (function->role == ALLOCATOR_RELEASE && function->leaf)
+		return;
 	push(calls, &call, ret);
 }
 
@@ -158,6 +179,10 @@ void calls_exit(struct calls *calls, const struct user_regs_struct *registers, u
 	struct call call = calls->items[i - 1];
 	calls->items[i - 1].begun = false;
 	drop_one(calls, i - 1, ret);
+	if (call.function->maps) {
+		set_mapping(ret, &call, true, registers->rax);
+		return;
+	}
 	enum allocator_result result = call.function->result;
 	if (result == ALLOCATOR_STORES_ADDRESS && (uint32_t)registers->rax == 0) {
 		ret->result_slot = call.result_slot;

@@ -27,15 +27,28 @@ struct call {
 	uint64_t region; /* which stack it is on */
 	uint64_t size_bytes;
 	target_addr old_address;
-	target_addr result_slot; /* ALLOCATOR_STORES_ADDRESS */
-	uint64_t return_address; /* what stood at `stack` at the entry, 0: not known */
-	bool begun;		 /* RESIZE_BEGIN was given out */
+	target_addr result_slot;	/* ALLOCATOR_STORES_ADDRESS */
+	uint64_t return_address;	/* what stood at `stack` at the entry, 0: not known */
+	bool begun;			/* RESIZE_BEGIN was given out */
+	uint64_t old_size_bytes, flags; /* of mappings */
 };
 
 /* Invariant: calls[0 .. count) in order of entry; of one region, stack strictly descends. */
 struct calls {
 	struct call items[CALLS_MAX];
 	size_t count;
+};
+
+/*
+ * A call of a function that maps: at its entry (a release has no other moment) or, `ended`, at its
+ * exit, with what it returned. What that means is for the caller to say.
+ */
+struct calls_mapping {
+	const struct allocator_function *function; /* NULL: it was no such call */
+	bool ended;
+	uint64_t result;
+	target_addr address; /* its pointer argument */
+	uint64_t size_bytes, old_size_bytes, flags;
 };
 
 /*
@@ -51,6 +64,7 @@ struct calls_outcome {
 	size_t cancelled_count;
 	target_addr
 		result_slot; /* not 0: the address must be read from here first (calls_stored) */
+	struct calls_mapping mapping; /* then there are no events */
 };
 
 /* A thread entered function; registers as at its first instruction. */

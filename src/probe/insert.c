@@ -131,8 +131,8 @@ static struct error *insert_sized(struct probe_set *set, const struct probe_requ
 	const struct allocator_function *function = request->function;
 	_cleanup_survival_ struct survival survival = {0};
 	if (request->purpose != PROBE_ALLOCATOR || function->role != ALLOCATOR_CREATE ||
-	    function->whole || function->calls_others || function->count_argument ||
-	    function->result != ALLOCATOR_RETURNS_ADDRESS)
+	    function->whole || function->calls_others || request->maps_inside ||
+	    function->count_argument || function->result != ALLOCATOR_RETURNS_ADDRESS)
 		return error_new(ERROR_UNSUPPORTED, "more than the size is needed");
 	struct error *err = survival_find(&set->original_reader, request->entry,
 					  function->size_argument, &survival);

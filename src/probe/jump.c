@@ -539,6 +539,11 @@ bool jumps_hold(const struct jumps *jumps, uint64_t pc)
 	return jumps->map.code.v && agent_map_holds(&jumps->map, pc);
 }
 
+bool jumps_own(const struct jumps *jumps, uint64_t address)
+{
+	return agent_map_owns(&jumps->map, address);
+}
+
 static void undo_at(target_addr site, const uint8_t original[CODE_JUMP_BYTES], target_addr address,
 		    uint8_t *bytes, size_t count)
 {

@@ -118,6 +118,9 @@ struct error *jumps_remove(struct jumps *jumps);
 /* Whether a thread with this pc is in the agent, so that its memory must stay as it is. */
 bool jumps_hold(const struct jumps *jumps, uint64_t pc);
 
+/* Whether the address is the agent's or a stub's: a call that came through one returns there. */
+bool jumps_own(const struct jumps *jumps, uint64_t address);
+
 /* A range of the space was unmapped: what was in it is gone without our doing. */
 void jumps_forget(struct jumps *jumps, target_addr start, target_addr end);
 

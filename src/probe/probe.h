@@ -34,6 +34,7 @@ struct probe_request {
 	enum probe_purpose purpose;
 	const struct allocator_function *function; /* PROBE_ALLOCATOR */
 	bool leaf;				   /* it calls no other function that is probed */
+	bool maps_inside; /* what it maps itself is a part of its calls: all of them are followed */
 	unsigned char number_argument, option_argument; /* PROBE_CONFINEMENT: see agent/abi.h */
 	unsigned watch; /* PROBE_WATCH: a number that hits have again */
 	target_addr entry;

@@ -226,9 +226,11 @@ bool probe_set_has_allocator(const struct probe_set *set)
 {
 	size_t cursor = 0;
 	struct map_entry *entry;
-	while ((entry = map_next(&set->sites, &cursor)))
-		if (((const struct site *)entry->value)->function)
+	while ((entry = map_next(&set->sites, &cursor))) {
+		const struct site *site = entry->value;
+		if (site->function && !site->function->maps)
 			return true;
+	}
 	return false;
 }
 

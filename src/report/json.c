@@ -5,6 +5,7 @@
 #include "report/json_histogram.h"
 #include "report/json_row.h"
 #include "report/json_value.h"
+#include "report/mappings.h"
 #include "report/report.h"
 
 enum { REPORT_VERSION = 1 };
@@ -309,6 +310,28 @@ static json_t *mark_array(const struct snapshot *snapshot, bool *failed)
 	return array;
 }
 
+/* null: they were not followed, or two snapshots are compared. */
+static json_t *mappings_object(const struct snapshot *snapshot, const struct table *table,
+			       const struct report_source *source, bool *failed)
+{
+	const struct snapshot *mappings = snapshot->mappings;
+	struct table own = {0};
+	bool known = false;
+	if (!mappings || table->old)
+		return json_null();
+	struct error *err = mappings_query(mappings, &table->query, &own, &known);
+	json_t *object = json_object();
+	*failed |= err != NULL;
+	error_free(err);
+	json_value_set(object, "totals", totals_object(mappings, failed), failed);
+	json_value_set(object, "rows", known ? json_row_array(&own, source, failed) : json_null(),
+		       failed);
+	json_value_set(object, "other", known ? json_row_other(&own, failed) : json_null(), failed);
+	json_value_set(object, "shown_bytes", number_or_null(own.shown_bytes, known), failed);
+	table_deinit(&own);
+	return object;
+}
+
 static json_t *report_object(const struct snapshot *snapshot, const struct table *table,
 			     const struct report_source *source, bool *failed)
 {
@@ -343,6 +366,8 @@ static json_t *report_object(const struct snapshot *snapshot, const struct table
 	json_value_set(report, "unreachable", unreachable_object(snapshot, failed), failed);
 	json_value_set(report, "depth", number_or_null(snapshot->depth, snapshot->depth), failed);
 	json_value_set(report, "histogram", json_histogram(table, failed), failed);
+	json_value_set(report, "mappings", mappings_object(snapshot, table, source, failed),
+		       failed);
 	return report;
 }
 

@@ -12,6 +12,8 @@ struct error *report_text(const struct snapshot *snapshot, const struct table *t
 		text_frame_above(out, snapshot, table);
 	struct error *err = table->old ? text_diff_write(out, table, source)
 				       : text_top_write(out, table, source);
+	if (!err && snapshot->mappings && !table->old)
+		err = text_mappings_write(out, snapshot->mappings, &table->query, source);
 	if (err)
 		return err;
 	if (!options->body_only)

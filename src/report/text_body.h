@@ -23,6 +23,10 @@ void text_diff_figures(struct buffer *out, const struct table_row *row);
 struct error *text_traceback_write(struct buffer *out, const struct table_row *row,
 				   const struct report_source *source);
 
+/* A heading, and the rows of what was mapped beside the allocators: text_mappings.c. */
+struct error *text_mappings_write(struct buffer *out, const struct snapshot *mappings,
+				  const struct query *query, const struct report_source *source);
+
 /* An empty line and a table of the answer's histogram. */
 void text_histogram_write(struct buffer *out, const struct table *table);
 

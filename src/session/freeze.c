@@ -80,7 +80,8 @@ struct image *freeze_image(const struct freeze *freeze, image_id id)
 static bool was_probed(const struct freeze *freeze, pid_t pid, const char *kind)
 {
 	for (size_t i = 0; i < freeze->probe_count; i++)
-		if (strcmp(freeze->probes[i].kind, kind) == 0 && freeze->probes[i].pid == pid)
+		if (strcmp(freeze->probes[i].kind, kind) == 0 && freeze->probes[i].pid == pid &&
+		    !freeze->probes[i].maps)
 			return true;
 	return false;
 }
@@ -263,6 +264,7 @@ static void add_beginning(const struct session *session, struct snapshot *snapsh
 
 static void add_totals(struct freeze *freeze)
 {
+	bool of_mappings = freeze->frozen->of_mappings;
 	const struct session *session = freeze->session;
 	const struct frozen *frozen = freeze->frozen;
 	struct snapshot *snapshot = freeze->snapshot;
@@ -275,9 +277,9 @@ static void add_totals(struct freeze *freeze)
 	snapshot->lost_events = frozen->lost_events;
 	snapshot->truncated_stacks = frozen->truncated_stacks;
 	snapshot->incomplete_stacks = frozen->incomplete_stacks;
-	if (session->alone)
+	if (session->alone && !of_mappings)
 		add_end(session, snapshot);
-	else
+	else if (!of_mappings)
 		add_beginning(session, snapshot);
 	snapshot->cost = frozen->cost;
 	snapshot->cost.tracer_cpu_ns = pace_cpu_ns();
@@ -304,7 +306,7 @@ static struct error *fill(struct freeze *freeze)
 static struct error *copy_traits(struct freeze *freeze, size_t site_count)
 {
 	struct session *session = freeze->session;
-	if (!session->traits)
+	if (!session->traits || (freeze->frozen && freeze->frozen->of_mappings))
 		return NULL;
 	freeze->traits = calloc(site_count + 1, sizeof *freeze->traits);
 	if (!freeze->traits)
@@ -346,6 +348,8 @@ struct error *freeze_snapshot(struct session *session, const struct frozen *froz
 	struct error *err = prepare(&freeze, frozen->site_count);
 	if (!err)
 		err = fill(&freeze);
+	if (!err && frozen->mappings)
+		err = freeze_snapshot(session, frozen->mappings, &freeze.snapshot->mappings);
 	if (!err && TRACEALLOC_CHECKS >= 2)
 		err = snapshot_check(freeze.snapshot);
 	if (err) {

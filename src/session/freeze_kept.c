@@ -26,7 +26,7 @@ bool freeze_kept_knows_waste(const struct freeze *freeze)
 	for (size_t i = 0; i < freeze->probe_count; i++) {
 		const struct space_probe *probe = &freeze->probes[i];
 		const struct image *image = freeze_image(freeze, probe->module);
-		if (strcmp(probe->kind, "none") != 0 &&
+		if (strcmp(probe->kind, "none") != 0 && !probe->maps &&
 		    !usable_is_known(image ? image_soname(image) : NULL, probe->function))
 			return false;
 	}
@@ -224,6 +224,10 @@ static struct error *add_live(struct freeze *freeze)
 struct error *freeze_add_kept(struct freeze *freeze)
 {
 	freeze->snapshot->kept.flags = freeze->session->options->keep;
+	if (freeze->frozen && freeze->frozen->of_mappings) {
+		freeze->snapshot->kept.flags &= (unsigned)KEPT_RAW;
+		return NULL;
+	}
 	struct error *err = add_threads(freeze);
 	return err || !freeze->session->alone ? err : add_live(freeze);
 }

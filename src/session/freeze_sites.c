@@ -93,6 +93,11 @@ static void add_unreachable(struct reach_counters *sums, const struct reach_coun
 	sums->indirect_blocks += one->indirect_blocks;
 }
 
+static bool is_of_mappings(const struct freeze *freeze)
+{
+	return freeze->frozen && freeze->frozen->of_mappings;
+}
+
 /* The site `index` of the ledger, whose stack is `frames`. */
 static struct error *add_site(struct freeze *freeze, uint32_t index,
 			      const struct site_counters *counters, const struct frame *frames,
@@ -101,7 +106,7 @@ static struct error *add_site(struct freeze *freeze, uint32_t index,
 	struct snapshot_site site = {
 		.process = freeze->tree, .counters = *counters, .truncated = truncated};
 	/* What is unreachable is known at the end alone. */
-	if (freeze->session->alone)
+	if (freeze->session->alone && !is_of_mappings(freeze))
 		site.counters.unreachable = leaks_site(&freeze->session->leaks, (site_id){index});
 	add_unreachable(&freeze->snapshot->totals.unreachable, &site.counters.unreachable);
 	if (!site.counters.total_blocks && !site.counters.failed_calls)

@@ -12,6 +12,7 @@ void frozen_destroy(struct frozen *frozen)
 {
 	if (!frozen)
 		return;
+	frozen_destroy(frozen->mappings);
 	free(frozen->sites);
 	free(frozen->detail_sites);
 	free(frozen->marks);
@@ -72,6 +73,22 @@ static void copy_marks(const struct session *session, bool interim, const char *
 	strncpy(taken->name, name ? name : "", sizeof taken->name - 1);
 }
 
+/* Into room that was made for as many sites as there may be by now. */
+static bool copy_mappings(const struct session *session, struct frozen *frozen)
+{
+	uint32_t count = mappings_site_count(session->mappings);
+	struct frozen *of = frozen->mappings;
+	if (count > of->site_capacity)
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		of->sites[i] = mappings_site(session->mappings, (site_id){i});
+	of->site_count = count;
+	of->totals = *mappings_totals(session->mappings);
+	of->time_ns = frozen->time_ns;
+	of->cost = frozen->cost;
+	return true;
+}
+
 /* False: there are more sites now than the copy has room for. */
 static bool copy(struct session *session, bool interim, const char *name, struct frozen *frozen)
 {
@@ -89,16 +106,12 @@ static bool copy(struct session *session, bool interim, const char *name, struct
 	copy_totals(session, frozen);
 	copy_details(session, frozen);
 	copy_marks(session, interim, name, frozen);
-	return true;
+	return !session->mappings || copy_mappings(session, frozen);
 }
 
 /* Memory is made, and touched, while nobody waits for the lock. */
-static struct error *make_room(struct session *session, struct frozen *frozen)
+static struct error *make_sites(struct frozen *frozen, size_t count)
 {
-	enum { SPARE_SITES = 1024 };
-	taps_lock(&session->taps);
-	size_t count = ledger_site_count(session->ledger) + (size_t)SPARE_SITES;
-	taps_unlock(&session->taps);
 	free(frozen->sites);
 	frozen->site_capacity = 0;
 	frozen->sites = malloc(count * sizeof *frozen->sites);
@@ -107,6 +120,26 @@ static struct error *make_room(struct session *session, struct frozen *frozen)
 	memset(frozen->sites, 0, count * sizeof *frozen->sites);
 	frozen->site_capacity = count;
 	return NULL;
+}
+
+static struct error *make_room(struct session *session, struct frozen *frozen)
+{
+	enum { SPARE_SITES = 1024 };
+	taps_lock(&session->taps);
+	size_t count = ledger_site_count(session->ledger) + (size_t)SPARE_SITES;
+	size_t mapping_count =
+		session->mappings ? mappings_site_count(session->mappings) + (size_t)SPARE_SITES
+				  : 0;
+	taps_unlock(&session->taps);
+	struct error *err = make_sites(frozen, count);
+	if (err || !session->mappings)
+		return err;
+	if (!frozen->mappings)
+		frozen->mappings = calloc(1, sizeof *frozen->mappings);
+	if (!frozen->mappings)
+		return error_no_memory();
+	frozen->mappings->of_mappings = true;
+	return make_sites(frozen->mappings, mapping_count);
 }
 
 struct error *frozen_take(struct session *session, bool interim, const char *name,

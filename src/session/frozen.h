@@ -14,7 +14,10 @@
 
 struct session;
 
+/* mappings: of a session that follows them, the same of what was mapped; else NULL. */
 struct frozen {
+	struct frozen *mappings;
+	bool of_mappings;
 	struct site_counters *sites; /* by site id */
 	size_t site_count, site_capacity;
 	struct total_counters totals;

@@ -43,6 +43,12 @@ struct error *place_pools(struct session_space *space, const struct module *modu
 			  const struct allocator_family *family);
 
 /*
+ * Where the session follows mappings: probes the functions of a module that make them, by
+ * breakpoints.
+ */
+struct error *place_mappings(struct session_space *space, const struct module *module);
+
+/*
  * Probes the dynamic linker's notification where the module has it: by a jump if one may be, so
  * that a program that is started never meets a breakpoint.
  */

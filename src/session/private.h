@@ -2,15 +2,21 @@
 /*
  * Private to src/session: what a session holds.
  *
- * session.c: the two beginnings, signals, the tracer thread.    loop.c: events of the target.
- * stop.c: pauses, and the one stop.    space.c, place.c: modules and probes of a space.
- * pace.c: what is told while it works.
- * install.c: jumps, from planned to written.    tap.c: what agents write, and the reader thread.
- * frozen.c: a copy of the figures at one moment.    freeze*.c, symbols.c, positions.c: from it to
- * the snapshot.    control*.c: the thread that serves those who ask while tracing goes on.
- * marks.c: named moments.    traits.c, usable.c: sites finer than stacks.
- * leaks.c, roots.c: what nothing points to any more.
- * examine.c: a look that changes nothing.
+ * session.c: signals and the tracer thread; begin.c: how it comes by the target.
+ *
+ * loop.c: events of the target; hit.c: what its threads stop for; stop.c: pauses, and the one stop.
+ *
+ * space.c, place*.c: modules and probes of a space; install.c: jumps, from planned to written;
+ * mapped.c: what it maps for itself.
+ *
+ * tap.c: what agents write, and the reader thread; tap_sink.c: its way into the ledger.
+ *
+ * frozen.c: a copy of the figures at one moment; freeze*.c, symbols.c, positions.c: from it to the
+ * snapshot; control*.c: the thread that serves those who ask while tracing goes on.
+ *
+ * marks.c: named moments; traits.c, usable.c: sites finer than stacks; leaks.c, roots.c: what
+ * nothing points to any more; pace.c: what is told while it works; examine.c: a look that changes
+ * nothing.
  */
 #ifndef SESSION_PRIVATE_H
 #define SESSION_PRIVATE_H
@@ -19,6 +25,7 @@
 #include <stdatomic.h>
 
 #include "ledger/ledger.h"
+#include "ledger/mappings.h"
 #include "session/control.h"
 #include "session/frozen.h"
 #include "session/leaks.h"
@@ -35,6 +42,7 @@
 struct session_thread {
 	struct probe_thread probe;
 	struct capture_bounds bounds;
+	uint64_t data_end; /* of the data segment, where a call of brk(2) began; 0: not known */
 };
 
 /* A process of the tree, living or ended, for the report. */
@@ -66,7 +74,8 @@ struct session {
 	struct registry *registry;
 	struct interner *interner;
 	struct ledger *ledger;
-	struct traits *traits; /* NULL: a site of the ledger is a stack */
+	struct traits *traits;	   /* NULL: a site of the ledger is a stack */
+	struct mappings *mappings; /* --mmap; NULL: they are not followed */
 	struct space_probes probes;
 	struct taps taps;
 	struct leaks leaks;	   /* --unreachable */
@@ -116,6 +125,16 @@ struct error *loop_note_process(struct session *session, const struct target_pro
 struct error *loop_new_space(struct session *session, struct target_space *space,
 			     struct session_space **ret);
 
+/* install_update, for which the end of a process, which comes as an event, is no error. */
+struct error *loop_update(struct session *session, struct session_space *space,
+			  struct target_thread *at_hand);
+
+/* ---- hit.c, tracer thread */
+
+/* A thread stopped for a SIGTRAP, or before a signal is delivered; it goes on. */
+struct error *hit_on_trap(struct session *session, struct target_thread *thread);
+struct error *hit_on_signal(struct session *session, struct target_thread *thread, int signal);
+
 /* ---- stop.c, tracer thread */
 
 /*
@@ -153,6 +172,16 @@ struct error *install_update(struct session *session, struct session_space *spac
 
 /* Turns the agent of a forked child on. */
 struct error *install_in_child(struct session_space *space);
+
+/* ---- begin.c, tracer thread */
+
+/*
+ * Starts the program, or attaches to session->root, and has what is there by then probed. Errors as
+ * session_run and session_attach.
+ */
+struct error *begin_run(struct session *session, char *const argv[], char *const envp[],
+			const struct target_signals *signals);
+struct error *begin_attach(struct session *session);
 
 /* ---- session.c */
 

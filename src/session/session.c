@@ -48,6 +48,8 @@ struct error *session_mark(struct session *session, enum snapshot_mark_kind kind
 {
 	if (kind == SNAPSHOT_MARK_PEAK_RESET)
 		ledger_reset_peak(session->ledger, time_ns);
+	if (kind == SNAPSHOT_MARK_PEAK_RESET && session->mappings)
+		mappings_reset_peak(session->mappings, time_ns);
 	return marks_add(&session->marks, kind, name, time_ns,
 			 ledger_totals(session->ledger)->current_bytes);
 }
@@ -67,125 +69,6 @@ static void sigset_of_session(sigset_t *ret)
 	sigaddset(ret, POKE_SIGNAL);
 }
 
-static void pin_thread(void *context, struct target_thread *thread)
-{
-	sched_setaffinity(thread->tid, sizeof(cpu_set_t), context);
-}
-
-/* Binds ourselves and the target to the CPU we are on. */
-static struct error *pin(struct session *session)
-{
-	cpu_set_t one;
-	int cpu = sched_getcpu();
-	pid_t leader = session->root;
-	if (cpu < 0 || sched_getaffinity(leader, sizeof session->affinity, &session->affinity) < 0)
-		return error_system(errno, "cannot pin process %d", leader);
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	if (sched_setaffinity(0, sizeof one, &one) < 0)
-		return error_system(errno, "cannot pin the tracer to CPU %d", cpu);
-	target_visit_threads(&session->target, NULL, pin_thread, &one);
-	session->target.pinned = true;
-	return NULL;
-}
-
-static struct error *begin_run(struct tracing *tracing)
-{
-	struct session *session = tracing->session;
-	struct target_event event;
-	struct error *err = target_start(&session->target, tracing->argv, tracing->envp,
-					 &tracing->signals, &event);
-	if (err)
-		return err;
-	session->root = event.process->pid;
-	atomic_store(&session->root_child, session->root);
-	if (session->options->pin)
-		err = pin(session);
-	return err ? err : loop_handle(session, &event);
-}
-
-/* What failed because the target, once seized, ended says so, whatever it stumbled over. */
-static struct error *blame_the_end(const struct session *session, struct error *err)
-{
-	struct proc_status status;
-	pid_t pid = session->root;
-	if (!err || !session->target.processes.count)
-		return err;
-	struct error *gone = proc_status(pid, &status);
-	bool ended = gone || status.state == 'Z' || status.state == 'X';
-	error_free(gone);
-	if (!ended)
-		return err;
-	error_free(err);
-	return error_new(ERROR_NOT_FOUND, "process %d ended while we attached to it", pid);
-}
-
-/* Before the first probe, while the target runs: see heap.h. */
-static struct error *measure_before(struct session *session, struct session_space *space)
-{
-	struct snapshot_heap *heap = &session->heap;
-	struct glibc_census census;
-	struct error *err = heap_count(space, &census, &heap->before_known);
-	if (err)
-		return err;
-	heap->measured = true;
-	heap->before_heap_bytes = census.heap_bytes;
-	heap->before_bytes = heap->before_known ? census.used_bytes : 0;
-	heap->before_blocks = heap->before_known ? census.used_blocks : 0;
-	return NULL;
-}
-
-static struct error *begin_attach(struct tracing *tracing)
-{
-	struct session *session = tracing->session;
-	struct error *err = target_attach(&session->target, session->root);
-	if (err)
-		return err;
-	struct target_process *process =
-		map_get(&session->target.processes, (uint64_t)session->root);
-	struct session_space *space;
-	const char *sanitizer = NULL;
-	size_t leftovers = 0;
-	err = loop_new_space(session, process->space, &space);
-	if (!err)
-		space->from_before = true;
-	if (!err)
-		err = space_sanitizer(session->registry, session->root, &sanitizer);
-	if (!err && sanitizer)
-		err = session_sanitized(session->root, sanitizer);
-	if (!err)
-		err = space_check(space);
-	if (!err)
-		err = loop_note_process(session, process);
-	if (!err)
-		err = sigtrap_learn_action(&session->target, process);
-	if (!err && session->options->pin)
-		err = pin(session);
-	if (!err)
-		err = jumps_adopt(space->jumps, &leftovers);
-	if (!err && leftovers)
-		log_write(session->options->log, LOG_INFO,
-			  "process %d: %zu jumps of a session that was killed are taken over",
-			  session->root, leftovers);
-	if (!err)
-		err = measure_before(session, space);
-	if (!err)
-		err = stop_predecessor(session, space);
-	if (!err)
-		err = install_update(session, space, NULL);
-	if (!err && !space->allocator_functions)
-		err = error_new(
-			ERROR_UNSUPPORTED,
-			"no allocator function of process %d can be probed: --verbose says why",
-			session->root);
-	if (!err)
-		session_warn_idle_rules(session);
-	if (!err && session->options->started_fd >= 0 &&
-	    write(session->options->started_fd, "", 1) != 1)
-		err = error_system(errno, "cannot tell that tracing has begun");
-	return err;
-}
-
 static void *tracer_main(void *context)
 {
 	struct tracing *tracing = context;
@@ -198,7 +81,8 @@ static void *tracer_main(void *context)
 	session->started_ns = clock_now_ns();
 	taps_lock(&session->taps);
 	tracing->error =
-		tracing->argv ? begin_run(tracing) : blame_the_end(session, begin_attach(tracing));
+		tracing->argv ? begin_run(session, tracing->argv, tracing->envp, &tracing->signals)
+			      : begin_attach(session);
 	taps_unlock(&session->taps);
 	atomic_store(&session->begun_ns, clock_now_ns());
 	pthread_kill(session->main_thread, POKE_SIGNAL); /* its waiting counts from here */
@@ -299,6 +183,8 @@ struct error *session_init(struct session *session, const struct session_options
 		err = interner_create(&session->interner);
 	if (!err)
 		err = ledger_create(&session->ledger);
+	if (!err && options->mmap)
+		err = mappings_create(&session->mappings);
 	if (!err && options->keep & (KEPT_SIZES | KEPT_THREADS | KEPT_WASTE))
 		err = traits_create(options->keep, &session->traits);
 	if (!err)
@@ -322,6 +208,7 @@ void session_deinit(struct session *session)
 	traits_destroy(session->traits);
 	marks_deinit(&session->marks);
 	symbols_deinit(&session->symbols);
+	mappings_destroy(session->mappings);
 	ledger_destroy(session->ledger);
 	interner_destroy(session->interner);
 	registry_destroy(session->registry);
@@ -408,7 +295,8 @@ static void result_of(const struct session *session, struct session_result *ret)
 static void warn_if_blind(const struct session *session, const char *program)
 {
 	for (size_t i = 0; i < session->probes.count; i++)
-		if (strcmp(session->probes.items[i].kind, "none") != 0)
+		if (strcmp(session->probes.items[i].kind, "none") != 0 &&
+		    !session->probes.items[i].maps)
 			return;
 	if (session->probes.count) {
 		log_write(session->options->log, LOG_WARNING,

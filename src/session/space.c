@@ -79,6 +79,7 @@ struct error *space_create(struct target_space *target, struct registry *registr
 		space_new(target, registry, probe_list, options->engine, options->log);
 	if (!space)
 		return error_no_memory();
+	space->maps = options->mmap;
 	struct code_reader reader = reader_of(space);
 	struct error *err = probe_set_create(&probe_breakpoint, target, &reader, &space->probes);
 	if (!err)
@@ -110,6 +111,7 @@ struct error *space_copy(const struct session_space *parent, struct target_space
 	space->breakpoints_because = parent->breakpoints_because;
 	space->unwinder_refusal = parent->unwinder_refusal;
 	space->watched = parent->watched;
+	space->maps = parent->maps;
 	*ret = take_ptr(space);
 	return NULL;
 }
@@ -251,6 +253,8 @@ static struct error *probe_modules(struct session_space *space)
 	}
 	if (!err && space->engine != SESSION_ENGINE_BREAKPOINT)
 		err = probe_pools(space);
+	for (size_t i = 0; !err && i < space->modules.count; i++)
+		err = place_mappings(space, &space->modules.items[i]);
 	for (size_t i = 0; !err && i < space->modules.count; i++)
 		err = place_linker(space, &space->modules.items[i]);
 	for (size_t i = 0; !err && i < space->modules.count; i++)

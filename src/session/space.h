@@ -23,6 +23,7 @@ struct space_probe {
 	const char *function; /* of the catalogue */
 	image_id module;
 	const char *kind; /* "jump", "breakpoint", "none" */
+	bool maps;	  /* of the functions that map: they do not tell which engine it is */
 	char *reason;	  /* why not, or why it is less than it could be; owned */
 };
 
@@ -64,6 +65,7 @@ struct session_space {
 	struct space_probes *probe_list; /* the session's */
 	const struct log *log;
 	size_t allocator_functions; /* probed in this space */
+	bool maps;		    /* --mmap: what it maps for itself is seen */
 	bool watched;		    /* has breakpoints of --reset-peak-at, --snapshot-at */
 	bool from_before;	    /* it had blocks before tracing began */
 	/* Why all that is found from now on gets breakpoints (it is called by what has some), NULL:

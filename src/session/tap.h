@@ -71,6 +71,12 @@ void taps_deinit(struct taps *taps);
 /* The space of that id, NULL if it has ended. */
 struct session_space *taps_space(const struct taps *taps, space_id space);
 
+/* The same, if its agents write what the tap takes. */
+struct session_space *tap_space_of(struct tap *tap, space_id space);
+
+/* What becomes of what it takes: tap_sink.c. */
+struct rings_sink tap_sink(struct tap *tap);
+
 /* That space ends: no event of it is taken from now on. */
 void taps_forget_space(struct taps *taps, space_id space);
 

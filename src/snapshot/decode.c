@@ -83,16 +83,41 @@ static struct error *read_all(struct decoder *decoder)
 							    : err;
 }
 
-struct error *body_decode(const uint8_t *bytes, size_t count, struct snapshot **ret)
+/* mappings: where those go that the body may have; NULL: it may have none. */
+static struct error *decode(const uint8_t *bytes, size_t count, struct section *mappings,
+			    struct snapshot **ret)
 {
 	__attribute__((cleanup(decoder_deinit))) struct decoder decoder = {0};
 	struct error *err = snapshot_create(&decoder.snapshot);
 	if (!err)
 		err = find_sections(&decoder, bytes, count);
+	if (!err && !mappings && decoder.sections[LAYOUT_MAPPINGS].found)
+		err = decoder_damaged("its mappings have mappings");
 	if (!err)
 		err = read_all(&decoder);
 	if (err)
 		return err;
+	if (mappings)
+		*mappings = decoder.sections[LAYOUT_MAPPINGS];
 	*ret = take_ptr(decoder.snapshot);
+	return NULL;
+}
+
+struct error *body_decode(const uint8_t *bytes, size_t count, struct snapshot **ret)
+{
+	struct section mappings;
+	struct snapshot *whole;
+	struct error *err = decode(bytes, count, &mappings, &whole);
+	if (err)
+		return err;
+	if (mappings.found && mappings.record_bytes != 1)
+		err = decoder_damaged("its mappings");
+	if (!err && mappings.found)
+		err = decode(mappings.records, mappings.count, NULL, &whole->mappings);
+	if (err) {
+		snapshot_destroy(whole);
+		return err;
+	}
+	*ret = whole;
 	return NULL;
 }

@@ -295,6 +295,19 @@ static void put_inner_pids(struct encoder *encoder)
 		put_u32(encoder, snapshot->processes[i].inner_pid);
 }
 
+/* A body within the body. */
+static struct error *put_mappings(struct encoder *encoder)
+{
+	const struct snapshot *mappings = encoder->snapshot->mappings;
+	_cleanup_buffer_ struct buffer body = {0};
+	struct error *err = mappings ? body_encode(mappings, &body) : NULL;
+	if (err || !mappings)
+		return err;
+	begin_section(&encoder->rest, LAYOUT_MAPPINGS, body.count);
+	buffer_append(&encoder->rest, body.bytes, body.count);
+	return NULL;
+}
+
 struct error *body_encode(const struct snapshot *snapshot, struct buffer *out)
 {
 	__attribute__((cleanup(encoder_deinit))) struct encoder encoder = {.snapshot = snapshot};
@@ -313,6 +326,9 @@ struct error *body_encode(const struct snapshot *snapshot, struct buffer *out)
 	put_heap(&encoder);
 	put_marks(&encoder);
 	put_inner_pids(&encoder);
+	struct error *err = put_mappings(&encoder);
+	if (err)
+		return err;
 	begin_section(out, LAYOUT_STRINGS, encoder.strings.count);
 	buffer_append(out, encoder.strings.bytes, encoder.strings.count);
 	buffer_append(out, encoder.rest.bytes, encoder.rest.count);

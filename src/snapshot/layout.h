@@ -78,6 +78,7 @@ enum layout_section {
 	LAYOUT_HEAP,
 	LAYOUT_MARKS,
 	LAYOUT_INNER_PIDS,
+	LAYOUT_MAPPINGS,
 	LAYOUT_SECTIONS,
 	LAYOUT_OPTIONAL = LAYOUT_DETAIL_POINTS,
 };
@@ -100,7 +101,7 @@ static const struct layout_row layout_rows[LAYOUT_SECTIONS] = {
 	[LAYOUT_SIZES] = {"SIZE", 48},	       [LAYOUT_LIFETIMES] = {"LIFE", 32},
 	[LAYOUT_SCAN] = {"SCAN", 24},	       [LAYOUT_UNREACHABLE] = {"LOST", 36},
 	[LAYOUT_HEAP] = {"HEAP", 76},	       [LAYOUT_MARKS] = {"MARK", 24},
-	[LAYOUT_INNER_PIDS] = {"NSPD", 4},
+	[LAYOUT_INNER_PIDS] = {"NSPD", 4},     [LAYOUT_MAPPINGS] = {"MAPS", 1},
 };
 
 /* Flags of records. */

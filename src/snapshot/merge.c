@@ -286,6 +286,20 @@ static struct error *add_part(struct merger *merger, bool first)
 	return err ? err : merger->err;
 }
 
+/* Of those parts that have any. */
+static struct error *merge_mappings(const struct snapshot *const *parts, size_t count,
+				    struct snapshot *whole)
+{
+	_cleanup_free_ const struct snapshot **mappings = calloc(count + 1, sizeof *mappings);
+	size_t found = 0;
+	if (!mappings)
+		return error_no_memory();
+	for (size_t i = 0; i < count; i++)
+		if (parts[i]->mappings)
+			mappings[found++] = parts[i]->mappings;
+	return found ? merge_snapshots(mappings, found, &whole->mappings) : NULL;
+}
+
 struct error *merge_snapshots(const struct snapshot *const *parts, size_t count,
 			      struct snapshot **ret)
 {
@@ -296,6 +310,8 @@ struct error *merge_snapshots(const struct snapshot *const *parts, size_t count,
 		merger.part = parts[i];
 		err = add_part(&merger, i == 0);
 	}
+	if (!err)
+		err = merge_mappings(parts, count, whole);
 	if (err)
 		return err;
 	snapshot_sort_source(whole);

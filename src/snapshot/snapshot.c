@@ -47,6 +47,7 @@ void snapshot_destroy(struct snapshot *snapshot)
 	free(snapshot->modules);
 	free(snapshot->source_lines);
 	kept_deinit(&snapshot->kept);
+	snapshot_destroy(snapshot->mappings);
 	free(snapshot);
 }
 

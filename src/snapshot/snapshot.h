@@ -219,6 +219,12 @@ struct snapshot {
 	struct snapshot_source_line *source_lines; /* in the order of file and line */
 	size_t source_line_count, source_line_capacity;
 	struct snapshot_kept kept;
+	/*
+	 * What was mapped beside the allocators (mmap(2), brk(2)): the same session told of
+	 * mappings in the place of blocks, apart from all figures here. It has none of its own.
+	 * NULL: that was not followed.
+	 */
+	struct snapshot *mappings;
 	/* Private to snapshot: every string kept once, every frame found by its value. */
 	struct snapshot_strings *strings;
 	struct snapshot_frame_index *frame_index;

@@ -552,6 +552,43 @@ START_TEST(an_exit_without_entry_concerns_its_own_stack_alone)
 }
 END_TEST
 
+START_TEST(a_mapping_is_told_with_what_was_asked_and_given)
+{
+	struct calls calls = {.count = 0};
+	check_mapping(enter(&calls, &mmap_row, MAIN, ARGUMENTS(0, 8192)), &mmap_row, false);
+	struct calls_outcome outcome = leave(&calls, MAIN, BLOCK);
+	check_mapping(outcome, &mmap_row, true);
+	ck_assert_uint_eq(outcome.mapping.size_bytes, 8192);
+	ck_assert_uint_eq(outcome.mapping.result, BLOCK);
+	outcome = enter(&calls, &munmap_row, MAIN, ARGUMENTS(BLOCK, 4096));
+	check_mapping(outcome, &munmap_row, false);
+	ck_assert_uint_eq(outcome.mapping.address.v, BLOCK);
+	ck_assert_uint_eq(outcome.mapping.size_bytes, 4096);
+	check_silent(leave(&calls, MAIN, 0));
+	outcome = enter(&calls, &mremap_row, MAIN, ARGUMENTS(BLOCK, 4096, 8192));
+	check_mapping(outcome, &mremap_row, false);
+	ck_assert_uint_eq(outcome.mapping.old_size_bytes, 4096);
+	ck_assert_uint_eq(outcome.mapping.size_bytes, 8192);
+	ck_assert_uint_eq(outcome.mapping.flags, UINT64_MAX);
+	check_mapping(leave(&calls, MAIN, OTHER), &mremap_row, true);
+}
+END_TEST
+
+START_TEST(what_an_allocator_maps_is_a_part_of_its_call)
+{
+	struct calls calls = {.count = 0};
+	check_silent(enter(&calls, &malloc_row, MAIN, ARGUMENTS(100)));
+	check_silent(enter(&calls, &mmap_row, MAIN - 64, ARGUMENTS(0, 8192)));
+	check_silent(leave(&calls, MAIN - 64, BLOCK));
+	check_only(leave(&calls, MAIN, BLOCK), EVENT_CREATE, BLOCK, 0, 100);
+	/* and where it leaves by a jump to it */
+	check_silent(enter(&calls, &malloc_row, MAIN, ARGUMENTS(100)));
+	check_silent(enter(&calls, &mmap_row, MAIN, ARGUMENTS(0, 8192)));
+	check_only(leave(&calls, MAIN, BLOCK), EVENT_CREATE, BLOCK, 0, 100);
+	check_mapping(enter(&calls, &mmap_row, MAIN - 64, ARGUMENTS(0, 8192)), &mmap_row, false);
+}
+END_TEST
+
 static TCase *single_calls(void)
 {
 	TCase *tests = tcase_create("calls");
@@ -610,6 +647,8 @@ static TCase *calls_without_entry(void)
 	tcase_add_test(tests, a_note_inside_another_call_is_not_taken);
 	tcase_add_test(tests, a_note_above_a_call_cancels_what_that_had_begun);
 	tcase_add_test(tests, an_exit_without_entry_concerns_its_own_stack_alone);
+	tcase_add_test(tests, a_mapping_is_told_with_what_was_asked_and_given);
+	tcase_add_test(tests, what_an_allocator_maps_is_a_part_of_its_call);
 	return tests;
 }
 

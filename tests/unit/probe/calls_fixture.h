@@ -43,6 +43,20 @@ static const struct allocator_function wrap_put_row = {"wrap_put", ALLOCATOR_REL
 						       .pointer_argument = 1, .whole = true};
 static const struct allocator_function refill_row = {"refill", ALLOCATOR_HIDE, .whole = true};
 
+static const struct allocator_function mmap_row = {
+	"mmap", ALLOCATOR_CREATE, ALLOCATOR_RETURNS_MAPPING, .size_argument = 2, .maps = true};
+static const struct allocator_function munmap_row = {
+	"munmap",	    ALLOCATOR_RELEASE, .pointer_argument = 1,
+	.size_argument = 2, .leaf = true,      .maps = true};
+static const struct allocator_function mremap_row = {"mremap",
+						     ALLOCATOR_RESIZE,
+						     ALLOCATOR_RETURNS_MAPPING,
+						     .pointer_argument = 1,
+						     .old_size_argument = 2,
+						     .size_argument = 3,
+						     .flags_argument = 4,
+						     .maps = true};
+
 struct arguments {
 	uint64_t items[3];
 };
@@ -121,6 +135,17 @@ static inline void check_silent(struct calls_outcome outcome)
 	ck_assert_uint_eq(outcome.cancelled_count, 0);
 	ck_assert_uint_eq(outcome.result_slot.v, 0);
 	ck_assert(!outcome.needs_site);
+	ck_assert_ptr_null(outcome.mapping.function);
+}
+
+/* A call of a function that maps, and no event of a block. */
+static inline void check_mapping(struct calls_outcome outcome,
+				 const struct allocator_function *function, bool ended)
+{
+	ck_assert_ptr_eq(outcome.mapping.function, function);
+	ck_assert_int_eq(outcome.mapping.ended, ended);
+	outcome.mapping.function = NULL;
+	check_silent(outcome);
 }
 
 static inline void check_cancelled(struct calls_outcome outcome, uint64_t old_address)

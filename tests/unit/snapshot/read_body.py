@@ -32,7 +32,7 @@ def read_page(path):
     sections["ARGV"][1].append("string")
     sections["STAK"][1].append("u32")
     for tag, (length, fields) in sections.items():
-        if tag != "STRS" and sum(SIZES[t] for t in fields) != length:
+        if tag not in ("STRS", "MAPS") and sum(SIZES[t] for t in fields) != length:
             sys.exit("%s: %d bytes are described of %d" % (tag, sum(map(SIZES.get, fields)), length))
     return sections
 
@@ -57,6 +57,8 @@ def field_text(kind, value, strings):
 def main():
     sections = read_page(sys.argv[1])
     found = read_sections(open(sys.argv[2], "rb").read())
+    # A body within the body: tests/unit/snapshot/file.c looks at it.
+    sections.pop("MAPS")
     if set(found) != set(sections):
         sys.exit("sections: %s, not %s" % (sorted(found), sorted(sections)))
     strings = found["STRS"][2].split(b"\0")[:-1]
