@@ -103,6 +103,12 @@ static size_t add_places(const struct snapshot_frame *frame, enum rank rank, str
 	return count;
 }
 
+/* The session has read it in a root of the target's. */
+static bool has_text(const struct snapshot *snapshot, const struct snapshot_frame *frame)
+{
+	return frame->file && snapshot_source_text(snapshot, frame->file, frame->line);
+}
+
 struct error *sources_keep(struct snapshot *snapshot, const struct lookup *lookup)
 {
 	_cleanup_free_ enum rank *ranks = calloc(snapshot->frame_count + 1, sizeof *ranks);
@@ -124,7 +130,8 @@ struct error *sources_keep(struct snapshot *snapshot, const struct lookup *looku
 	if (!places)
 		return error_no_memory();
 	for (size_t i = 0; i < snapshot->frame_count; i++)
-		count += add_places(&snapshot->frames[i], ranks[i], places + count);
+		if (!has_text(snapshot, &snapshot->frames[i]))
+			count += add_places(&snapshot->frames[i], ranks[i], places + count);
 	if (count)
 		qsort(places, count, sizeof *places, compare_places);
 	err = keep_places(snapshot, places, count, lookup);

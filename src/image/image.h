@@ -71,6 +71,8 @@ struct error *image_reopen(const struct image *image, struct image **ret);
 void image_close(struct image *image);
 
 const char *image_path(const struct image *image);
+/* Whether it lies in a root of its own: image_options.root. */
+bool image_has_root(const struct image *image);
 /* DT_SONAME, NULL if none. */
 const char *image_soname(const struct image *image);
 /* Whether it asks for a library (DT_NEEDED) whose name begins with prefix. */
@@ -165,6 +167,8 @@ char *image_demangle(const char *linkage);
  */
 struct image_sources;
 struct error *image_sources_create(struct image_sources **ret);
+/* Of files below the root that the image lies in; ERROR_SYSTEM. */
+struct error *image_sources_create_in_root(const struct image *image, struct image_sources **ret);
 void image_sources_destroy(struct image_sources *sources);
 const char *image_sources_line(struct image_sources *sources, const char *file, uint32_t line);
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-#include "image/image.h"
-
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "image/private.h"
 
 /* A report names a few files many times; a session that lives for days may name thousands. */
 enum { FILES_MAX = 64, LINES_MAX = 1 << 22 };
@@ -31,6 +33,7 @@ struct source {
 
 /* count <= FILES_MAX; text_bytes = sum of files[i].bytes */
 struct image_sources {
+	int root_fd; /* files are looked for below it; -1: where we are */
 	struct source files[FILES_MAX];
 	size_t count;
 	uint64_t text_bytes;
@@ -42,8 +45,26 @@ struct error *image_sources_create(struct image_sources **ret)
 	struct image_sources *sources = calloc(1, sizeof *sources);
 	if (!sources)
 		return error_no_memory();
+	sources->root_fd = -1;
 	*ret = sources;
 	return NULL;
+}
+
+struct error *image_sources_create_in_root(const struct image *image, struct image_sources **ret)
+{
+	struct error *err = image_sources_create(ret);
+	if (err)
+		return err;
+	(*ret)->root_fd = fcntl(image->root_fd, F_DUPFD_CLOEXEC, 0);
+	if ((*ret)->root_fd >= 0)
+		return NULL;
+	image_sources_destroy(*ret);
+	return error_system(errno, "cannot keep the root of '%s' open", image->path);
+}
+
+bool image_has_root(const struct image *image)
+{
+	return image->root_fd >= 0;
 }
 
 static void source_deinit(struct source *source)
@@ -60,6 +81,8 @@ void image_sources_destroy(struct image_sources *sources)
 		return;
 	for (size_t i = 0; i < sources->count; i++)
 		source_deinit(&sources->files[i]);
+	if (sources->root_fd >= 0)
+		close(sources->root_fd);
 	free(sources);
 }
 
@@ -84,9 +107,13 @@ static bool read_all(int fd, char *text, size_t bytes, size_t *read_ret)
  * The path comes from debug information: it may name a FIFO or a terminal (hence the flags), a
  * device, or a file that changes while it is read.
  */
-static bool load(struct source *source)
+static bool load(struct source *source, int root_fd)
 {
-	_cleanup_close_ int fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	enum { FLAGS = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY };
+	struct open_how how = {.flags = FLAGS, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+	_cleanup_close_ int fd =
+		root_fd < 0 ? open(source->path, FLAGS)
+			    : (int)syscall(SYS_openat2, root_fd, source->path, &how, sizeof how);
 	struct stat status;
 	if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
 		return false;
@@ -138,7 +165,7 @@ static struct source *source_add(struct image_sources *sources, const char *path
 	struct source source = {.path = strdup(path)};
 	if (!source.path)
 		return NULL;
-	if (load(&source) && !split(&source)) {
+	if (load(&source, sources->root_fd) && !split(&source)) {
 		source_deinit(&source);
 		return NULL;
 	}

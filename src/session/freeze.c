@@ -300,6 +300,8 @@ static struct error *fill(struct freeze *freeze)
 		err = add_probes(freeze);
 	if (!err)
 		err = add_modules(freeze);
+	if (!err)
+		err = freeze_add_sources(freeze);
 	return err ? err : freeze_add_history(freeze);
 }
 

@@ -3,7 +3,8 @@
  * Private to the files freeze*.c: a snapshot while it is made from a copy of the figures.
  *
  * Owns: the shape. freeze.c: the session, its processes and modules.    freeze_sites.c: sites,
- * their stacks and symbols.    freeze_history.c: what was when. One thread.
+ * their stacks and symbols.    freeze_history.c: what was when.    freeze_sources.c: text of
+ * sources. One thread.
  */
 #ifndef SESSION_FREEZE_H
 #define SESSION_FREEZE_H
@@ -28,6 +29,7 @@ struct freeze {
 	struct pace pace;
 	struct traits_site *traits; /* copies, by site_id; NULL: a site is a stack */
 	bool waste_known;
+	size_t source_bytes;		   /* of the text that was added */
 	struct session_process *processes; /* copies; commands are copies, too */
 	size_t process_count;
 	struct space_probe *probes; /* copies; reasons are the session's */
@@ -63,6 +65,9 @@ struct error *freeze_add_kept(struct freeze *freeze);
 
 /* The image of that id as the registry has it. */
 struct image *freeze_image(const struct freeze *freeze, image_id id);
+
+/* Adds source text that nobody can read any more once the target's root is let go of. */
+struct error *freeze_add_sources(struct freeze *freeze);
 
 /* Adds timeline, details and marks; the sites have been added. */
 struct error *freeze_add_history(struct freeze *freeze);

@@ -172,6 +172,41 @@ START_TEST(debug_information_is_taken_from_the_containers_own_root)
 }
 END_TEST
 
+/* Its source as it is in there, and not what the host has by that name. */
+START_TEST(source_text_is_read_in_the_containers_own_root)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process inmate = {0};
+	_cleanup_report_ struct report report = {0};
+	_cleanup_free_ char *map = NULL, *command = NULL;
+	const json_t *row;
+	size_t i, found = 0;
+	pid_t pid;
+
+	scratch_make(&scratch);
+	make_root(&scratch);
+	make_directory(&scratch, "root/src");
+	_cleanup_free_ char *source = suite_source("special/inmate.c");
+	_cleanup_free_ char *inner = scratch_file(&scratch, "root/src/inmate.c");
+	_cleanup_free_ char *outer = strndup(source, (size_t)(strrchr(source, '/') - source));
+	ck_assert_int_gt(asprintf(&command, "sed 's/^/inner /' %s >%s", source, inner), 0);
+	ck_assert_int_eq(system(command), 0);
+	ck_assert_int_gt(asprintf(&map, "-ffile-prefix-map=%s=/src", outer), 0);
+	free(build(&scratch, ARGV("-O1", "-g", "-pthread", map)));
+	start_inmate(&scratch, 1, &inmate, &pid);
+	attach_and_work(&scratch, "jump", &inmate, pid, &report);
+	json_array_foreach(json_object_get(report.root, "rows"), i, row)
+	{
+		if (strcmp(report_string(row, "file"), "/src/inmate.c") != 0)
+			continue;
+		ck_assert_msg(strncmp(report_string(row, "source"), "inner ", 6) == 0, "\"%s\"",
+			      report_string(row, "source"));
+		found++;
+	}
+	ck_assert_uint_ge(found, 1);
+}
+END_TEST
+
 /* A FIFO in there would make whoever opens it wait; a link that leads up leads to its own root. */
 START_TEST(what_lies_in_wait_in_a_container_is_not_followed)
 {
@@ -313,6 +348,7 @@ int main(void)
 			    ENGINES);
 	tcase_add_loop_test(tests, a_container_with_another_c_library_is_counted, 0, 4);
 	tcase_add_test(tests, debug_information_is_taken_from_the_containers_own_root);
+	tcase_add_test(tests, source_text_is_read_in_the_containers_own_root);
 	tcase_add_test(tests, what_lies_in_wait_in_a_container_is_not_followed);
 	tcase_add_test(tests, from_a_container_beside_it_it_is_process_1);
 	tcase_add_test(tests, the_text_report_says_both_process_ids);
