@@ -373,6 +373,36 @@ START_TEST(attaches_in_a_row_count_each_its_own)
 }
 END_TEST
 
+/* Threads throw, and catch, all the time: each detach comes in the middle of some throw. */
+START_TEST(exceptions_under_way_find_home_when_the_jumps_go)
+{
+	_cleanup_free_ char *program = suite_target("throwing");
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process target = {0};
+	long caught, done;
+
+	scratch_make(&scratch);
+	process_start(&scratch, "throwing", ARGV(program, "wait"), &target);
+	process_wait_output(&target, "ready");
+	for (int i = 0; i < rounds(8, 300); i++) {
+		_cleanup_process_ struct process attach = {0};
+		_cleanup_report_ struct report report = {0};
+
+		tracealloc_start_attach(&scratch, ARGV("--engine", engine_name(_i)), target.pid,
+					&attach);
+		tracealloc_until_probed(&attach, target.pid);
+		expect_end(&scratch, &attach, &report);
+		code_expect_clean(target.pid);
+	}
+	process_close_input(&target);
+	ck_assert_int_eq(process_wait(&target), 0);
+	_cleanup_free_ char *said = process_output(&target);
+	ck_assert_int_eq(sscanf(said, "ready\nok %ld %ld", &caught, &done), 2);
+	ck_assert_int_gt(done, 0);
+	ck_assert_int_eq(caught, 4 * done);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("jumps");
@@ -394,5 +424,7 @@ int main(void)
 	tcase_add_test(attach_case, a_stopped_process_stays_stopped_and_is_left_clean);
 	tcase_add_test(attach_case, a_stopped_process_is_counted_once_it_goes_on);
 	tcase_add_test(attach_case, attaches_in_a_row_count_each_its_own);
+	tcase_add_loop_test(attach_case, exceptions_under_way_find_home_when_the_jumps_go, 0,
+			    ENGINES);
 	return suite_run(suite);
 }

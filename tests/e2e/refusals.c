@@ -110,6 +110,53 @@ static void expect_bare_refusal(const char *bits, const char *machine, const cha
 	ck_assert_int_eq(process_wait(&target), 0);
 }
 
+/* What a target is, what is said of it, and what to do about it. */
+static const struct kind {
+	const char *flags[6];
+	const char *options[3];
+	const char *cause, *remedy;
+} kinds[] = {
+	{{"-O1", "-static", "-s"}, {NULL}, "no allocator found", "--alloc"},
+	{{"-O1", "-fsanitize=address"}, {NULL}, "AddressSanitizer", "without -fsanitize"},
+	{{"-O1", "-fsanitize=leak"}, {NULL}, "LeakSanitizer", "without -fsanitize"},
+	{{"-O1", "-fsanitize=thread"}, {NULL}, "ThreadSanitizer", "without -fsanitize"},
+	{{"-O1"}, {"--reset-peak-at", "no_such_function"}, "'no_such_function'", "MODULE:"},
+};
+enum { KINDS = sizeof(kinds) / sizeof(*kinds) };
+
+START_TEST(what_cannot_be_counted_is_refused_before_a_byte_is_written)
+{
+	const struct kind *kind = &kinds[_i];
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process target = {0}, attach = {0};
+	_cleanup_status_ struct status before = {0}, after = {0};
+
+	scratch_make(&scratch);
+	_cleanup_free_ char *program =
+		suite_build(&scratch, "special/inmate.c", "target", kind->flags);
+	process_start(&scratch, "target", ARGV(program, "1"), &target);
+	process_wait_output(&target, "ready");
+	status_read(target.pid, &before);
+	tracealloc_start_attach(&scratch, kind->options, target.pid, &attach);
+	int status = process_wait(&attach);
+	_cleanup_free_ char *errors = process_errors(&attach);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "status %#x: %s", status,
+		      errors);
+	ck_assert_msg(strstr(errors, kind->cause) && strstr(errors, kind->remedy), "it says \"%s\"",
+		      errors);
+	ck_assert_msg(strchr(errors, '\n') == errors + strlen(errors) - 1,
+		      "more than one line: \"%s\"", errors);
+	status_until_untraced(target.pid);
+	status_read(target.pid, &after);
+	status_expect_same(&before, &after);
+	code_expect_clean(target.pid);
+	process_send(&target, "\n");
+	process_wait_output(&target, "done");
+	process_close_input(&target);
+	ck_assert_int_eq(process_wait(&target), 0);
+}
+END_TEST
+
 START_TEST(a_process_without_an_allocator_is_refused)
 {
 	expect_bare_refusal("-DBITS=64", "-m64", "no allocator");
@@ -240,6 +287,8 @@ int main(void)
 	tcase_add_test(refusal_case, tracealloc_itself_is_refused);
 	tcase_add_test(refusal_case, a_process_without_an_allocator_is_refused);
 	tcase_add_test(refusal_case, a_32_bit_process_is_refused);
+	tcase_add_loop_test(refusal_case,
+			    what_cannot_be_counted_is_refused_before_a_byte_is_written, 0, KINDS);
 	tcase_add_test(refusal_case, another_users_process_is_refused_with_the_rule);
 	tcase_add_test(refusal_case, a_process_that_is_not_dumpable_is_refused_with_the_rule);
 	tcase_add_test(refusal_case, an_unprivileged_user_attaches_to_a_process_of_his_own);

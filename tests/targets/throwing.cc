@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Exceptions that pass operator new and come out of it, in several threads. throwing ROUNDS prints
- * "ok CAUGHT": each round of each of four threads catches four.
+ * "ok CAUGHT": each round of each of four threads catches four. throwing wait prints "ready", goes
+ * on until its input ends, and prints "ok CAUGHT ROUNDS", the rounds of all threads.
  */
 #include <atomic>
 #include <cstddef>
@@ -16,7 +17,8 @@
 enum { THREADS = 4 };
 
 static volatile size_t far_too_much = SIZE_MAX / 4;
-static std::atomic<long> caught;
+static std::atomic<long> caught, rounds_done;
+static std::atomic<bool> ended;
 
 struct refusal {
 	long why;
@@ -86,8 +88,35 @@ static void work(long rounds)
 	}
 }
 
+static void work_on()
+{
+	while (!ended) {
+		work(1);
+		rounds_done++;
+	}
+}
+
+static int work_until_input_ends()
+{
+	std::thread threads[THREADS];
+
+	for (auto &thread : threads)
+		thread = std::thread(work_on);
+	std::puts("ready");
+	std::fflush(stdout);
+	while (std::getchar() != EOF)
+		;
+	ended = true;
+	for (auto &thread : threads)
+		thread.join();
+	std::printf("ok %ld %ld\n", caught.load(), rounds_done.load());
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 1 && std::string(argv[1]) == "wait")
+		return work_until_input_ends();
 	long rounds = argc > 1 ? std::atol(argv[1]) : 10;
 	std::thread threads[THREADS];
 
