@@ -2,7 +2,7 @@
 /*
  * Kinds of executables: however a program was compiled, linked, stripped and described, its counts
  * are those that it made itself, through either engine, on the right lines. One row of the table is
- * one program; what was seen stands in a table on standard output.
+ * one program.
  */
 #include <check.h>
 #include <stdio.h>
@@ -138,11 +138,11 @@ START_TEST(every_kind_is_counted_as_it_counts_itself)
 			ARGV(program, "plain"), &report);
 		ck_assert_int_eq(status, 0);
 		expect_row(&scratch, _i, &report);
-		printf("%-28s %-10s %4lld blocks, %s\n", rows[_i].name, engine_name(engine),
-		       (long long)report_total(&report, "total_blocks"),
-		       rows[_i].lines == LINES ? "by line" : "in all");
+		suite_counted(&(struct suite_row){
+			"glibc", "glibc", rows[_i].name, "C", engine_name(engine),
+			rows[_i].lines == LINES ? "itself, by line" : "itself, in all",
+			report_total(&report, "total_blocks")});
 	}
-	fflush(stdout);
 }
 END_TEST
 

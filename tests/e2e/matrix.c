@@ -2,7 +2,7 @@
 /*
  * Allocators, C libraries, ways of linking, languages and engines: what a report says line by line
  * is what the program itself has counted. One row of the table is one program; it is run once with
- * each engine, and what was seen stands in a table on standard output.
+ * each engine.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -242,15 +242,14 @@ static void check(const struct scratch *scratch, const struct row *row, const ch
 	_cleanup_json_ json_t *truth = truth_load(scratch, "traced.out");
 	int64_t blocks = expect_lines(row, truth, &report);
 	const char *seen = engine_seen(&report, row);
-	printf("%-15s  %-5s  %-14s  %-7s  %-10s  %6lld\n", row->allocator, row->libc, row->linking,
-	       row->language, seen, (long long)blocks);
-	fflush(stdout);
 	/* An exception's own memory is made inside the operator that throws it, and released later.
 	 */
 	if (!strstr(row->build, "operators.cc"))
 		ck_assert_int_eq(report_total(&report, "unknown_releases"), 0);
 	ck_assert_str_eq(seen,
 			 engine == ENGINE_JUMP && !row->by_breakpoints ? "jump" : "breakpoint");
+	suite_counted(&(struct suite_row){row->allocator, row->libc, row->linking, row->language,
+					  seen, "itself, by line", blocks});
 }
 
 START_TEST(what_is_counted_on_every_line_is_what_the_program_counted)
@@ -299,6 +298,9 @@ START_TEST(what_is_counted_in_all_is_what_jemalloc_itself_has_counted)
 	_cleanup_free_ char *statistics = tracealloc_text(&scratch, "traced.err");
 	ck_assert_int_eq(report_total(&report, "total_blocks") + OF_ITS_OWN,
 			 jemalloc_requests(statistics));
+	suite_counted(&(struct suite_row){row.allocator, row.libc, row.linking, row.language,
+					  engine_seen(&report, &row), "jemalloc's statistics",
+					  report_total(&report, "total_blocks")});
 }
 END_TEST
 
@@ -310,8 +312,5 @@ int main(void)
 			    ROWS);
 	tcase_add_loop_test(tests, what_is_counted_in_all_is_what_jemalloc_itself_has_counted, 0,
 			    ENGINES);
-	printf("%-15s  %-5s  %-14s  %-7s  %-10s  %6s\n", "allocator", "libc", "linking", "language",
-	       "engine", "blocks");
-	fflush(stdout);
 	return suite_run(suite);
 }

@@ -74,6 +74,13 @@ void suite_skip(const char *format, ...)
 	fflush(stdout);
 }
 
+void suite_counted(const struct suite_row *row)
+{
+	printf("COUNTED: %-15s  %-5s  %-26s  %-8s  %-10s  %8lld  %s\n", row->allocator, row->libc,
+	       row->linking, row->language, row->engine, row->blocks, row->oracle);
+	fflush(stdout);
+}
+
 TCase *suite_case(Suite *suite, const char *name, int limit_s)
 {
 	TCase *test_case = tcase_create(name);

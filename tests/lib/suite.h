@@ -27,6 +27,17 @@ bool suite_is_long(void);
 /* Says on standard output that (and why) a test was not made; the test then returns. */
 void suite_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/*
+ * A row of the table that scripts/run-tests prints when all tests are done: a kind of program whose
+ * blocks were counted, the engine that was used, and what counted them independently. Called once
+ * they were found equal.
+ */
+struct suite_row {
+	const char *allocator, *libc, *linking, *language, *engine, *oracle;
+	long long blocks;
+};
+void suite_counted(const struct suite_row *row);
+
 /* A test case of its own time limit, in seconds for the short run; the long one gets 20 times that.
  */
 TCase *suite_case(Suite *suite, const char *name, int limit_s);
