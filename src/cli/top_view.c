@@ -110,9 +110,11 @@ static void draw_stacks(struct top_view *view)
 
 static void draw_foot(struct top_view *view)
 {
+	static const char of_rows[] =
+		"q quit  ? help  b n d m sort  g group  / filter  space mark  "
+		"Enter stacks  r reset peak  w save";
 	static const char *const keys[] = {
-		[TOP_VIEW_ROWS] = "q quit  ? help  b n d m sort  g group  / filter  space mark  "
-				  "Enter stacks  r reset peak  w save",
+		[TOP_VIEW_ROWS] = of_rows,
 		[TOP_VIEW_STACKS] = "q quit  Esc back  arrows scroll",
 		[TOP_VIEW_HELP] = "any key goes back",
 	};
