@@ -80,7 +80,8 @@ struct allocator_family {
 	const char *leaf_marker;
 	/* Its functions may lead on to another family's. */
 	bool wraps;
-	/* Where its C library keeps a thread's id, from the thread pointer; 0: not known. */
+	/* Where its C library keeps a thread's id, from the thread pointer; 0: its gettid may tell.
+	 */
 	unsigned tid_offset;
 	/* What is looked for in such a module, NULL-terminated. No name stands twice in them. */
 	const struct allocator_group *const *groups;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "arch/thread_word.h"
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "session/place_private.h"
@@ -166,6 +167,26 @@ struct error *place_unwinders(struct session_space *space)
 	return NULL;
 }
 
+/*
+ * Where the C library keeps thread ids. A thread that has only begun does not show it, and one that
+ * is known by its thread pointer alone is taken for the next one that gets the same.
+ */
+static uint32_t tid_offset_of(const struct session_space *space, const struct module *module,
+			      const struct allocator_family *family)
+{
+	const struct code_reader *reader = probe_set_reader(space->probes);
+	uint8_t bytes[THREAD_WORD_BYTES];
+	target_addr entry;
+	uint32_t offset = 0;
+	bool found = false;
+	if (family->tid_offset)
+		return family->tid_offset;
+	error_free(place_find_entry(module, "gettid", &entry, &found));
+	if (!found || !reader->read(reader->context, entry, bytes, sizeof bytes))
+		return 0;
+	return thread_word_read(bytes, sizeof bytes, &offset) ? offset : 0;
+}
+
 /* One function that cannot be jumped from would count apart from those that call it. */
 struct error *place_plan_family(struct session_space *space, const struct module *module,
 				const struct allocator_family *family)
@@ -181,7 +202,7 @@ struct error *place_plan_family(struct session_space *space, const struct module
 	if (!err)
 		err = plan_confinement(space, module);
 	if (!err)
-		err = jumps_hint_threads(space->jumps, family->tid_offset);
+		err = jumps_hint_threads(space->jumps, tid_offset_of(space, module, family));
 	if (!err)
 		return place_note_plan(space, module, family);
 	jumps_withdraw(space->jumps, module->start, module->end);
