@@ -46,7 +46,7 @@ static struct error *keep_what_is_asked(struct options *options)
 		return error_new(ERROR_USAGE, "--raw leaves the symbols to 'tracealloc report': "
 					      "give --output FILE");
 	options->session.keep |=
-		query_needs(query) & (unsigned)(KEPT_SIZES | KEPT_THREADS | KEPT_WASTE);
+		query_wants(query) & (unsigned)(KEPT_SIZES | KEPT_THREADS | KEPT_WASTE);
 	return NULL;
 }
 

@@ -8,6 +8,7 @@
 #include "snapshot/charge.h"
 #include "snapshot/filter.h"
 #include "snapshot/needs.h"
+#include "snapshot/owners.h"
 #include "snapshot/sum.h"
 #include "snapshot/suppress.h"
 
@@ -22,6 +23,7 @@ struct collection {
 	struct charge charge;
 	struct filter filter;
 	struct suppress suppress;
+	struct owners owners; /* QUERY_PROCESS */
 	size_t join_at;
 	const struct snapshot_site *lineless; /* the last one charged without a line */
 };
@@ -31,6 +33,7 @@ static void collection_deinit(struct collection *collection)
 	charge_deinit(&collection->charge);
 	filter_deinit(&collection->filter);
 	suppress_deinit(&collection->suppress);
+	owners_deinit(&collection->owners);
 }
 
 void groups_deinit(struct groups *groups)
@@ -199,8 +202,8 @@ static struct error *add_group(struct collection *collection, const struct snaps
 	*group = (struct group){.place = place_of(frame, by, groups->portable), .row = *row};
 	group->row.snapshot = snapshot;
 	group->row.size = site->traits.size;
-	if (by == QUERY_PROCESS && site->process != SNAPSHOT_NO_PROCESS)
-		group->row.process = &snapshot->processes[site->process];
+	if (by == QUERY_PROCESS)
+		group->row.process = owners_of(&collection->owners, site);
 	if (by == QUERY_THREAD && site->traits.thread)
 		group->row.thread = &snapshot->kept.threads[site->traits.thread - 1];
 	if (!frame || by == QUERY_PROCESS || by == QUERY_SIZE || by == QUERY_THREAD)
@@ -312,6 +315,8 @@ struct error *groups_collect(struct groups *groups, const struct snapshot *snaps
 		err = filter_init(&collection.filter, snapshot, groups->query);
 	if (!err)
 		err = suppress_init(&collection.suppress, snapshot, groups->query);
+	if (!err && groups->query->group_by == QUERY_PROCESS)
+		err = owners_init(&collection.owners, snapshot);
 	if (!err)
 		err = make_suppressed(table, groups->query);
 	for (size_t i = 0; !err && i < snapshot->site_count; i++)
@@ -321,13 +326,16 @@ struct error *groups_collect(struct groups *groups, const struct snapshot *snaps
 	return err;
 }
 
-/* "prog (pid 12 and 2 more processes)"; the machine is named where there are several. */
+/*
+ * "prog (pid 12 and 2 more processes)", where these are not told apart; the machine is named where
+ * there are several.
+ */
 static void label_process(const struct table_row *row, struct buffer *out)
 {
 	const struct snapshot *snapshot = row->snapshot;
 	const struct snapshot_process *root = row->process;
 	size_t others = 0;
-	bool one_host = true;
+	bool one_host = true, apart = snapshot->kept.flags & KEPT_THREADS;
 	if (!root) {
 		buffer_string(out, "<unknown>");
 		return;
@@ -338,7 +346,7 @@ static void label_process(const struct table_row *row, struct buffer *out)
 		one_host = one_host && !place_compare_strings(one->host, root->host);
 	}
 	buffer_printf(out, "%s (pid %u", root->command ? root->command : "<unknown>", root->pid);
-	if (others)
+	if (others && !apart)
 		buffer_printf(out, " and %zu more process%s", others, others == 1 ? "" : "es");
 	if (!one_host)
 		buffer_printf(out, " on %s", root->host ? root->host : "<unknown>");

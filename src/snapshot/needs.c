@@ -39,6 +39,11 @@ unsigned query_needs(const struct query *query)
 	return needs;
 }
 
+unsigned query_wants(const struct query *query)
+{
+	return query_needs(query) | (query->group_by == QUERY_PROCESS ? KEPT_THREADS : 0u);
+}
+
 static struct error *check_kept(const struct snapshot *snapshot, const struct query *query)
 {
 	static const struct {
@@ -48,8 +53,12 @@ static struct error *check_kept(const struct snapshot *snapshot, const struct qu
 		{KEPT_SIZES, "it does not tell sizes apart: record it with --keep size"},
 		{KEPT_THREADS, "it does not tell threads apart: record it with --keep thread"},
 		{KEPT_WASTE, "it does not know what is wasted: record it with --keep waste"},
-		{KEPT_AGES, "it does not know ages: it was recorded by an older tracealloc"},
-		{KEPT_HISTOGRAMS, "it has no histograms: it was recorded by an older tracealloc"},
+		{KEPT_AGES,
+		 "it does not know ages: it was recorded by an older tracealloc, or while "
+		 "more than 4194304 blocks lived"},
+		{KEPT_HISTOGRAMS,
+		 "it has no histograms: it was recorded by an older tracealloc, or "
+		 "while more than 4194304 blocks lived"},
 	};
 	unsigned missing = query_needs(query) & ~snapshot->kept.flags;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

@@ -187,4 +187,7 @@ bool query_is_by_frame(const struct query *query);
 /* What of enum snapshot_kept_flags a session has to keep so that its snapshot answers the query. */
 unsigned query_needs(const struct query *query);
 
+/* The same with what makes its answer finer: the processes of a tree are known by their threads. */
+unsigned query_wants(const struct query *query);
+
 #endif

@@ -158,6 +158,35 @@ START_TEST(every_process_of_the_tree_is_listed_with_its_end)
 }
 END_TEST
 
+/* A parent that makes one block and a child that makes 30, told apart. */
+START_TEST(each_process_has_a_row_of_its_own)
+{
+	_cleanup_free_ char *program = suite_target("tree");
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_report_ struct report report = {0};
+	size_t index, parents = 0, children = 0;
+	const json_t *row;
+
+	scratch_make(&scratch);
+	tracealloc_run(
+		&scratch,
+		ARGV("--engine", engine_name(_i), "--group-by", "process", "--show", "total"),
+		ARGV(program, "storm"), &report);
+	json_array_foreach(json_object_get(report.root, "rows"), index, row)
+	{
+		json_int_t pid = json_integer_value(json_object_get(row, "pid"));
+		json_int_t blocks = json_integer_value(json_object_get(row, "total_blocks"));
+
+		ck_assert_ptr_nonnull(report_process(&report, pid));
+		ck_assert_ptr_null(strstr(report_string(row, "label"), " more process"));
+		parents += blocks == 1 + 40;
+		children += blocks == 30;
+	}
+	ck_assert_uint_eq(parents, 1);
+	ck_assert_uint_eq(children, 40);
+}
+END_TEST
+
 static bool orphan_has_ended(const void *context)
 {
 	_cleanup_free_ char *said = process_output(context);
@@ -217,6 +246,7 @@ int main(void)
 			    MODES * ENGINES);
 	tcase_add_loop_test(follow_case, every_process_of_the_tree_is_listed_with_its_end, 0,
 			    ENGINES);
+	tcase_add_loop_test(follow_case, each_process_has_a_row_of_its_own, 0, ENGINES);
 	tcase_add_loop_test(follow_case, an_orphan_ends_as_ever, 0, 2 * ENGINES);
 	tcase_add_loop_test(leave_case, children_that_are_not_followed_are_left_clean_and_alive, 0,
 			    MODES * ENGINES);
