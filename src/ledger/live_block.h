@@ -5,9 +5,9 @@
  * Owns: the shapes and the packing. Does not: know where blocks are kept. Pure.
  * Called by: the other files of this folder.
  *
- * A block is packed into 24 bytes. What does not fit (an address beyond 48 bits, a size or site
+ * A block is packed into 24 bytes. What does not fit (an address beyond 47 bits, a size or site
  * beyond the bits left) is possible only for forged or extraordinary blocks; live_rest.h keeps
- * those.
+ * those. The bit that is left tells a place without a block from one with a block.
  */
 #ifndef LEDGER_LIVE_BLOCK_H
 #define LEDGER_LIVE_BLOCK_H
@@ -32,16 +32,19 @@ struct live_block {
 };
 
 enum {
-	PACKED_ADDRESS_BITS = 48,
+	PACKED_ADDRESS_BITS = 47,
+	PACKED_THREAD_SHIFT = 48,
 	PACKED_SIZE_BITS = 38,
 	PACKED_SITE_BITS = 26,
 };
 
 struct packed_block {
-	uint64_t where; /* address, thread above */
+	uint64_t where; /* address, PACKED_FREE, thread above */
 	uint64_t born_ns;
 	uint64_t what; /* size, site above */
 };
+
+#define PACKED_FREE (UINT64_C(1) << PACKED_ADDRESS_BITS)
 
 _Static_assert(PACKED_SIZE_BITS + PACKED_SITE_BITS == 64, "size and site fill a word");
 
@@ -54,7 +57,7 @@ static inline bool live_block_fits(const struct live_block *block)
 /* A block that fits. Into its place: a copy by way of the stack would be waited for, see above. */
 static inline void live_block_pack(const struct live_block *block, struct packed_block *ret)
 {
-	ret->where = block->address | (uint64_t)block->thread << PACKED_ADDRESS_BITS;
+	ret->where = block->address | (uint64_t)block->thread << PACKED_THREAD_SHIFT;
 	ret->born_ns = block->born_ns;
 	ret->what = block->size_bytes | (uint64_t)block->site << PACKED_SIZE_BITS;
 }
@@ -71,7 +74,7 @@ static inline struct live_block live_block_unpack(const struct packed_block *pac
 		.born_ns = packed->born_ns,
 		.size_bytes = packed->what & ((UINT64_C(1) << PACKED_SIZE_BITS) - 1),
 		.site = (uint32_t)(packed->what >> PACKED_SIZE_BITS),
-		.thread = (uint16_t)(packed->where >> PACKED_ADDRESS_BITS),
+		.thread = (uint16_t)(packed->where >> PACKED_THREAD_SHIFT),
 	};
 }
 

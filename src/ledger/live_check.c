@@ -76,6 +76,14 @@ struct error *live_table_check(const struct live_table *table)
 	if (live_store_count(&table->store) != table->count)
 		return error_new(ERROR_BAD_INPUT, "live table: %zu places taken by %zu blocks",
 				 live_store_count(&table->store), table->count);
+	size_t cursor = 0, taken = 0;
+	while (live_store_next(&table->store, &cursor))
+		taken++;
+	if (taken != table->count)
+		return error_new(ERROR_BAD_INPUT,
+				 "live table: %zu places say that they are taken, "
+				 "by %zu blocks",
+				 taken, table->count);
 	_cleanup_free_ int64_t *passing_steps = calloc(buckets + 1, sizeof *passing_steps);
 	return passing_steps ? check_blocks(table, passing_steps) : error_no_memory();
 }

@@ -11,7 +11,8 @@
  * Equations:
  *     used <= bytes of memory / sizeof(struct packed_block), used <= LIVE_STORE_NONE
  *     the places below used are those taken and those on the list that begins at `free`
- *     a place on the list holds in `where` the number of the next, LIVE_STORE_NONE in the last
+ *     a place on the list holds in `where` the number of the next, LIVE_STORE_NONE in the last,
+ *     with PACKED_FREE, which no other place has
  */
 #ifndef LEDGER_LIVE_STORE_H
 #define LEDGER_LIVE_STORE_H
@@ -56,8 +57,20 @@ static inline uint32_t live_store_take(struct live_store *store)
 /* Gives a place back. */
 static inline void live_store_give(struct live_store *store, uint32_t id)
 {
-	store->blocks[id].where = store->free;
+	store->blocks[id].where = store->free | PACKED_FREE;
 	store->free = id;
+}
+
+/* The first place at or after *cursor that is taken, which moves past it; NULL at the end. */
+static inline const struct packed_block *live_store_next(const struct live_store *store,
+							 size_t *cursor)
+{
+	while (*cursor < store->used) {
+		const struct packed_block *block = &store->blocks[(*cursor)++];
+		if (!(block->where & PACKED_FREE))
+			return block;
+	}
+	return NULL;
 }
 
 /* Number of places taken. O(places given back). For tests. */

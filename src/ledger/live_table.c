@@ -111,19 +111,14 @@ void live_table_prefetch(const struct live_table *table, const uint64_t *address
 
 bool live_table_next(const struct live_table *table, size_t *cursor, struct live_block *ret)
 {
-	size_t slots = live_array_buckets(table) * LIVE_BUCKET_BLOCKS;
-	while (*cursor < slots) {
-		struct live_spot spot = {*cursor / LIVE_BUCKET_BLOCKS,
-					 (unsigned)(*cursor % LIVE_BUCKET_BLOCKS)};
-		++*cursor;
-		if (!head_tag(table->buckets[spot.bucket].head, spot.slot))
-			continue;
-		*ret = live_block_unpack(live_array_block(table, spot));
+	const struct packed_block *block = live_store_next(&table->store, cursor);
+	if (block) {
+		*ret = live_block_unpack(block);
 		return true;
 	}
-	size_t in_rest = *cursor - slots;
+	size_t in_rest = *cursor - table->store.used;
 	const struct live_block *apart = live_rest_next(&table->rest, &in_rest);
-	*cursor = slots + in_rest;
+	*cursor = table->store.used + in_rest;
 	if (apart)
 		*ret = *apart;
 	return apart != NULL;

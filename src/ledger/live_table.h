@@ -84,7 +84,8 @@ void live_table_prefetch(const struct live_table *table, const uint64_t *address
 
 /*
  * Copies the first block at or after *cursor, which moves past it, to *ret; false at the end. Start
- * with 0. The table must not change between calls.
+ * with 0. The table must not change between calls. Blocks come as they lie in memory, roughly in
+ * the order in which they were made.
  */
 bool live_table_next(const struct live_table *table, size_t *cursor, struct live_block *ret);
 

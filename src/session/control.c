@@ -18,7 +18,12 @@
 #include "session/control_serve.h"
 #include "session/private.h"
 
-enum { CLIENTS_MAX = 16, PENDING_MAX = 16, SOCKET_MODE = 0600 };
+enum {
+	CLIENTS_MAX = 16,
+	PENDING_MAX = 16,
+	PENDING_BLOCKS_MAX = 2 * FROZEN_BLOCKS_MAX, /* some 200 MB */
+	SOCKET_MODE = 0600,
+};
 
 /* After each round of answers: nobody can keep the lock from others by asking without end. */
 static const struct timespec REST = {.tv_nsec = 1000000};
@@ -272,9 +277,19 @@ static void deliver_pending(struct control *control)
 	}
 }
 
+/* Whether there is room for one more: they hold what lived at their moments. */
+static bool has_room(const struct control *control, const struct frozen *frozen)
+{
+	size_t blocks = frozen->block_count;
+	for (size_t i = 0; i < control->pending_count; i++)
+		blocks += control->pending[i]->block_count;
+	return control->pending_count == 0 ||
+	       (control->pending_count < PENDING_MAX && blocks <= PENDING_BLOCKS_MAX);
+}
+
 void control_submit(struct control *control, struct frozen *frozen)
 {
-	if (control->pending_count == PENDING_MAX) {
+	if (!has_room(control, frozen)) {
 		control->dropped++;
 		frozen_destroy(frozen);
 		return;

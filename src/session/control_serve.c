@@ -27,12 +27,12 @@ static void destroy_frozenp(struct frozen **frozen)
 
 /* ---- snapshots */
 
-static struct error *take_now(struct session *session, struct snapshot **ret)
+static struct error *take_now(struct session *session, enum frozen_kind kind, struct snapshot **ret)
 {
 	_cleanup_frozen_ struct frozen *frozen = NULL;
 	taps_lock_settled(session);
 	taps_unlock(&session->taps);
-	struct error *err = frozen_take(session, true, NULL, &frozen);
+	struct error *err = frozen_take(session, kind, NULL, &frozen);
 	return err ? err : freeze_snapshot(session, frozen, ret);
 }
 
@@ -72,7 +72,8 @@ static struct error *serve_snapshot(struct session *session, bool complete, int 
 {
 	_cleanup_snapshot_ struct snapshot *snapshot = NULL;
 	const struct session_sink *sink = &session->options->sink;
-	struct error *err = take_now(session, &snapshot);
+	struct error *err =
+		take_now(session, complete ? FROZEN_SNAPSHOT : FROZEN_GLANCE, &snapshot);
 	if (!err && complete && sink->complete)
 		err = sink->complete(sink->context, snapshot);
 	return err ? err : pass_on(snapshot, fd_ret);
@@ -97,7 +98,7 @@ struct error *control_deliver_now(struct session *session, char file_ret[CONTROL
 	_cleanup_frozen_ struct frozen *frozen = NULL;
 	taps_lock_settled(session);
 	taps_unlock(&session->taps);
-	struct error *err = frozen_take(session, true, NULL, &frozen);
+	struct error *err = frozen_take(session, FROZEN_SNAPSHOT, NULL, &frozen);
 	return err ? err : control_deliver(session, frozen, file_ret);
 }
 

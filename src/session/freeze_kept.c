@@ -69,10 +69,10 @@ struct age {
 };
 
 struct gathering {
-	const struct session *session;
 	uint64_t now_ns;
 	const uint32_t *site_numbers;
-	struct map known; /* site << 8 | class -> index into ages + 1, as a pointer */
+	size_t site_count; /* of them */
+	struct map known;  /* site << 8 | class -> index into ages + 1, as a pointer */
 	struct age *ages;
 	size_t count, capacity;
 	struct class_counters sizes[SIZE_POWER_COUNT]; /* of live blocks */
@@ -101,12 +101,13 @@ static struct error *age_of(struct gathering *gathering, uint32_t site, uint32_t
 	return NULL;
 }
 
-static struct error *gather(void *context, const struct ledger_live *block)
+static struct error *gather(struct gathering *gathering, const struct frozen_block *block)
 {
-	struct gathering *gathering = context;
 	uint64_t now_ns = gathering->now_ns;
 	uint64_t age_ns = now_ns > block->born_ns ? now_ns - block->born_ns : 0;
-	uint32_t number = gathering->site_numbers[block->site.v];
+	uint32_t number = block->site.v < gathering->site_count
+				  ? gathering->site_numbers[block->site.v]
+				  : FREEZE_NO_SITE;
 	struct class_counters *size = &gathering->sizes[size_power_of(block->size_bytes)];
 	size->bytes += block->size_bytes;
 	size->blocks++;
@@ -119,6 +120,24 @@ static struct error *gather(void *context, const struct ledger_live *block)
 	age->figures.bytes += block->size_bytes;
 	age->figures.blocks++;
 	return NULL;
+}
+
+static struct error *gather_live(void *context, const struct ledger_live *block)
+{
+	const struct frozen_block copy = {block->size_bytes, block->born_ns, block->site};
+	return gather(context, &copy);
+}
+
+/* At the end the ledger is at rest. */
+static struct error *gather_all(const struct freeze *freeze, struct gathering *gathering)
+{
+	const struct frozen *frozen = freeze->frozen;
+	struct error *err = NULL;
+	if (!frozen->blocks_known)
+		return ledger_visit_live(freeze->session->ledger, gather_live, gathering);
+	for (size_t i = 0; !err && i < frozen->block_count; i++)
+		err = gather(gathering, &frozen->blocks[i]);
+	return err;
 }
 
 static int compare_ages(const void *left, const void *right)
@@ -145,9 +164,10 @@ static struct error *add_ages(struct gathering *gathering, struct snapshot_kept 
 }
 
 /* Classes without a block are left out. */
-static struct error *add_histograms(const struct gathering *gathering, struct snapshot_kept *kept)
+static struct error *add_histograms(const struct gathering *gathering,
+				    const struct histogram_counters *all,
+				    struct snapshot_kept *kept)
 {
-	const struct histogram_counters *all = ledger_histograms(gathering->session->ledger);
 	struct error *err = NULL;
 	for (uint32_t i = 0; !err && i < SIZE_POWER_COUNT; i++) {
 		struct snapshot_size_class one = {size_power_range(i), all->sizes[i].bytes,
@@ -210,15 +230,15 @@ static struct error *add_threads(struct freeze *freeze)
 static struct error *add_live(struct freeze *freeze)
 {
 	__attribute__((cleanup(gathering_deinit))) struct gathering gathering = {
-		.session = freeze->session,
 		.now_ns = freeze->snapshot->duration_ns,
-		.site_numbers = freeze->site_numbers};
+		.site_numbers = freeze->site_numbers,
+		.site_count = freeze->frozen->site_count};
 	struct snapshot_kept *kept = &freeze->snapshot->kept;
 	kept->flags |= KEPT_HISTOGRAMS | KEPT_AGES;
-	struct error *err = ledger_visit_live(freeze->session->ledger, gather, &gathering);
+	struct error *err = gather_all(freeze, &gathering);
 	if (!err)
 		err = add_ages(&gathering, kept);
-	return err ? err : add_histograms(&gathering, kept);
+	return err ? err : add_histograms(&gathering, &freeze->frozen->histograms, kept);
 }
 
 struct error *freeze_add_kept(struct freeze *freeze)
@@ -229,5 +249,6 @@ struct error *freeze_add_kept(struct freeze *freeze)
 		return NULL;
 	}
 	struct error *err = add_threads(freeze);
-	return err || !freeze->session->alone ? err : add_live(freeze);
+	bool known = freeze->session->alone || freeze->frozen->blocks_known;
+	return err || !known ? err : add_live(freeze);
 }

@@ -14,6 +14,7 @@ void frozen_destroy(struct frozen *frozen)
 		return;
 	frozen_destroy(frozen->mappings);
 	free(frozen->sites);
+	free(frozen->blocks);
 	free(frozen->detail_sites);
 	free(frozen->marks);
 	free(frozen);
@@ -57,14 +58,14 @@ static void copy_details(const struct session *session, struct frozen *frozen)
 	frozen->detail_count = count;
 }
 
-static void copy_marks(const struct session *session, bool interim, const char *name,
+static void copy_marks(const struct session *session, enum frozen_kind kind, const char *name,
 		       struct frozen *frozen)
 {
 	const struct marks *marks = &session->marks;
 	if (marks->count)
 		memcpy(frozen->marks, marks->items, marks->count * sizeof *marks->items);
 	frozen->mark_count = marks->count;
-	if (!interim)
+	if (kind == FROZEN_END)
 		return;
 	struct mark *taken = &frozen->marks[frozen->mark_count++];
 	*taken = (struct mark){.kind = SNAPSHOT_MARK_TAKEN,
@@ -89,40 +90,84 @@ static bool copy_mappings(const struct session *session, struct frozen *frozen)
 	return true;
 }
 
-/* False: there are more sites now than the copy has room for. */
-static bool copy(struct session *session, bool interim, const char *name, struct frozen *frozen)
+static struct error *copy_block(void *context, const struct ledger_live *block)
+{
+	struct frozen *frozen = context;
+	if (frozen->block_count == frozen->block_capacity)
+		return error_new(ERROR_NO_MEMORY, "no room for a block");
+	frozen->blocks[frozen->block_count++] =
+		(struct frozen_block){block->size_bytes, block->born_ns, block->site};
+	return NULL;
+}
+
+/* False: there are more blocks now than the copy has room for. */
+static bool copy_blocks(const struct session *session, struct frozen *frozen)
+{
+	frozen->block_count = 0;
+	if (!frozen->blocks)
+		return true;
+	_cleanup_error_ struct error *err = ledger_visit_live(session->ledger, copy_block, frozen);
+	frozen->blocks_known = !err;
+	return !err;
+}
+
+/* False: there are more sites, or blocks, now than the copy has room for. */
+static bool copy(struct session *session, enum frozen_kind kind, const char *name,
+		 struct frozen *frozen)
 {
 	uint32_t count = ledger_site_count(session->ledger);
 	uint32_t known = session->traits ? traits_site_count(session->traits)
 					 : interner_count(session->interner);
 	if (count > known)
 		count = known;
-	if (count > frozen->site_capacity)
+	if (count > frozen->site_capacity || !copy_blocks(session, frozen))
 		return false;
-	frozen->time_ns = interim ? clock_now_ns() - session->started_ns : session->duration_ns;
+	frozen->time_ns =
+		kind == FROZEN_END ? session->duration_ns : clock_now_ns() - session->started_ns;
+	frozen->histograms = *ledger_histograms(session->ledger);
 	for (uint32_t i = 0; i < count; i++)
 		frozen->sites[i] = ledger_site(session->ledger, (site_id){i});
 	frozen->site_count = count;
 	copy_totals(session, frozen);
 	copy_details(session, frozen);
-	copy_marks(session, interim, name, frozen);
+	copy_marks(session, kind, name, frozen);
 	return !session->mappings || copy_mappings(session, frozen);
 }
 
-/* Memory is made, and touched, while nobody waits for the lock. */
+/* Memory that is there, so that writing to it does not take the time of a page fault. */
+static void *make_touched(size_t count, size_t item_bytes)
+{
+	void *items = malloc(count * item_bytes);
+	if (items)
+		memset(items, 0, count * item_bytes);
+	return items;
+}
+
+/* Of the end nobody waits, and the blocks can be looked at where they are. */
+static struct error *make_block_room(enum frozen_kind kind, size_t count, struct frozen *frozen)
+{
+	enum { SPARE_BLOCKS = 1 << 16 };
+	free(take_ptr(frozen->blocks));
+	if (kind != FROZEN_SNAPSHOT || count > FROZEN_BLOCKS_MAX)
+		return NULL;
+	frozen->block_capacity = count + SPARE_BLOCKS;
+	frozen->blocks = make_touched(frozen->block_capacity, sizeof *frozen->blocks);
+	return frozen->blocks ? NULL : error_no_memory();
+}
+
+/* Made while nobody waits for the lock. */
 static struct error *make_sites(struct frozen *frozen, size_t count)
 {
-	free(frozen->sites);
-	frozen->site_capacity = 0;
-	frozen->sites = malloc(count * sizeof *frozen->sites);
+	free(take_ptr(frozen->sites));
+	frozen->sites = make_touched(count, sizeof *frozen->sites);
 	if (!frozen->sites)
 		return error_no_memory();
-	memset(frozen->sites, 0, count * sizeof *frozen->sites);
 	frozen->site_capacity = count;
 	return NULL;
 }
 
-static struct error *make_room(struct session *session, struct frozen *frozen)
+static struct error *make_room(struct session *session, enum frozen_kind kind,
+			       struct frozen *frozen)
 {
 	enum { SPARE_SITES = 1024 };
 	taps_lock(&session->taps);
@@ -130,8 +175,11 @@ static struct error *make_room(struct session *session, struct frozen *frozen)
 	size_t mapping_count =
 		session->mappings ? mappings_site_count(session->mappings) + (size_t)SPARE_SITES
 				  : 0;
+	size_t blocks = ledger_totals(session->ledger)->current_blocks;
 	taps_unlock(&session->taps);
 	struct error *err = make_sites(frozen, count);
+	if (!err)
+		err = make_block_room(kind, blocks, frozen);
 	if (err || !session->mappings)
 		return err;
 	if (!frozen->mappings)
@@ -142,7 +190,7 @@ static struct error *make_room(struct session *session, struct frozen *frozen)
 	return make_sites(frozen->mappings, mapping_count);
 }
 
-struct error *frozen_take(struct session *session, bool interim, const char *name,
+struct error *frozen_take(struct session *session, enum frozen_kind kind, const char *name,
 			  struct frozen **ret)
 {
 	__attribute__((cleanup(cleanup_frozenp))) struct frozen *frozen = calloc(1, sizeof *frozen);
@@ -157,12 +205,12 @@ struct error *frozen_take(struct session *session, bool interim, const char *nam
 	uint64_t held_ns = 0;
 	struct error *err = NULL;
 	while (!err && !done) {
-		err = make_room(session, frozen);
+		err = make_room(session, kind, frozen);
 		if (err)
 			break;
 		taps_lock(&session->taps);
 		uint64_t locked_ns = clock_now_ns();
-		done = copy(session, interim, name, frozen);
+		done = copy(session, kind, name, frozen);
 		held_ns = clock_now_ns() - locked_ns;
 		if (done && TRACEALLOC_CHECKS >= 2)
 			err = ledger_check(session->ledger);
@@ -171,8 +219,8 @@ struct error *frozen_take(struct session *session, bool interim, const char *nam
 	if (err)
 		return err;
 	log_write(session->options->log, LOG_DEBUG,
-		  "%zu sites were copied; the lock was held for %.1f us", frozen->site_count,
-		  (double)held_ns / 1e3);
+		  "%zu sites and %zu blocks were copied; the lock was held for %.1f us",
+		  frozen->site_count, frozen->block_count, (double)held_ns / 1e3);
 	*ret = take_ptr(frozen);
 	return NULL;
 }

@@ -175,6 +175,56 @@ START_TEST(a_snapshot_taken_meanwhile_is_whole_and_true)
 }
 END_TEST
 
+/* What a question to a saved snapshot shows in all. */
+static int64_t shown(const struct scratch *scratch, const char *path, const char *const options[],
+		     const char *key)
+{
+	const char *words[16] = {"report", "--format", "json", "--report"};
+	_cleanup_free_ char *json = scratch_file(scratch, "asked.json");
+	size_t count = 4;
+
+	words[count++] = json;
+	for (size_t i = 0; options[i]; i++)
+		words[count++] = options[i];
+	words[count] = path;
+	ck_assert_int_eq(tracealloc_call(scratch, words), 0);
+	_cleanup_free_ char *text = scratch_read(json, NULL);
+	_cleanup_json_ json_t *root = json_loads(text, 0, NULL);
+	ck_assert_ptr_nonnull(root);
+	if (strcmp(key, "shown_bytes") == 0)
+		return figure(root, key);
+	const json_t *classes = json_object_get(json_object_get(root, "histogram"), "classes");
+	int64_t sum = 0;
+	for (size_t i = 0; i < json_array_size(classes); i++)
+		sum += figure(json_array_get(classes, i), key);
+	return sum;
+}
+
+START_TEST(a_snapshot_taken_meanwhile_knows_ages_and_histograms)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_phases_ struct phases phases = {0};
+
+	scratch_make(&scratch);
+	phases_use_directory(&scratch);
+	_cleanup_free_ char *mine = scratch_file(&scratch, "mine.tas");
+	phases_start_traced(&scratch, ARGV("--engine", engine_name(_i)), &phases);
+	phases_tell(&phases, "grow 100 1000");
+	phases_tell(&phases, "drop 60");
+	phases_ctl(&scratch, phases.pid, ARGV("snapshot", mine));
+	ck_assert_int_eq(phases_finish(&phases), 0);
+	ck_assert_int_eq(
+		shown(&scratch, mine, ARGV("--show=current", "--exclude=age=>12h"), "shown_bytes"),
+		40000);
+	ck_assert_int_eq(
+		shown(&scratch, mine, ARGV("--show=current", "--filter=age=>12h"), "shown_bytes"),
+		0);
+	ck_assert_int_eq(shown(&scratch, mine, ARGV("--histogram=size"), "total_blocks"), 100);
+	ck_assert_int_eq(shown(&scratch, mine, ARGV("--histogram=size"), "current_bytes"), 40000);
+	ck_assert_int_eq(shown(&scratch, mine, ARGV("--histogram=lifetime"), "blocks"), 60);
+}
+END_TEST
+
 START_TEST(without_an_output_a_snapshot_needs_a_name)
 {
 	_cleanup_scratch_ struct scratch scratch = {0};
@@ -653,6 +703,8 @@ int main(void)
 	tcase_add_test(sessions, a_function_that_is_nowhere_is_told);
 	tcase_add_loop_test(figures, where_finds_the_block_that_holds_an_address, 0, ENGINES);
 	tcase_add_loop_test(snapshots, a_snapshot_taken_meanwhile_is_whole_and_true, 0, ENGINES);
+	tcase_add_loop_test(snapshots, a_snapshot_taken_meanwhile_knows_ages_and_histograms, 0,
+			    ENGINES);
 	tcase_add_test(snapshots, without_an_output_a_snapshot_needs_a_name);
 	tcase_add_test(snapshots, an_interval_makes_numbered_snapshots);
 	tcase_add_test(snapshots, an_interval_without_output_reports);
