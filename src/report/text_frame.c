@@ -222,8 +222,8 @@ static void write_before(struct buffer *out, const struct snapshot_heap *heap)
 	}
 	buffer_printf(out, "%-10s ", "before:");
 	units_size(out, heap->before_heap_bytes);
-	buffer_string(out,
-		      " of heap from before the attach, in blocks that could not be counted\n");
+	buffer_string(out, " of memory that may be heap from before the attach; its blocks could "
+			   "not be counted\n");
 }
 
 static void write_heap(struct buffer *out, const struct snapshot *snapshot)
@@ -247,7 +247,12 @@ static void write_heap(struct buffer *out, const struct snapshot *snapshot)
 		units_size(out, heap->overhead_bytes);
 		buffer_string(out, " the allocator's own");
 	} else {
-		buffer_string(out, " mapped when tracing ended");
+		buffer_string(out, " that may be heap when tracing ended");
+	}
+	if (snapshot->process_count == 1) {
+		buffer_string(out, "; ");
+		units_size(out, snapshot->totals.current_bytes);
+		buffer_string(out, " of it in blocks that were seen");
 	}
 	buffer_string(out, "; resident memory ");
 	units_size(out, heap->resident_bytes);

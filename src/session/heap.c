@@ -7,6 +7,8 @@
 #include "allocator/glibc_heap.h"
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "session/place.h"
+#include "target/pages.h"
 
 enum {
 	TRIES = 3,
@@ -129,6 +131,40 @@ static void count_mapped(struct session_space *space, const struct proc_maps *ma
 	}
 }
 
+/* Whether another allocator has taken the C library's place: then its heap tells nothing. */
+static struct error *is_replaced(struct session_space *space, bool *ret)
+{
+	_cleanup_modules_ struct modules modules = {0};
+	const struct allocator_family *own = allocator_family_of_soname("libc.so.6");
+	bool changed;
+	struct error *err = modules_refresh(&modules, space->registry, space->target->pid, NULL,
+					    NULL, &changed);
+	*ret = false;
+	for (size_t i = 0; !err && i < modules.count; i++) {
+		const struct allocator_family *family = place_family_of(modules.items[i].image);
+		*ret |= family && family != own && !family->wraps;
+	}
+	return err;
+}
+
+/* Memory that is no file's and no stack's, as far as it is there: what a heap may be made of. */
+static uint64_t count_anonymous(const struct session_space *space, const struct proc_maps *maps)
+{
+	_cleanup_pages_ struct pages pages;
+	uint64_t bytes = 0, start, end;
+	pages_open(space->target->pid, &pages);
+	for (size_t i = 0; i < maps->count; i++) {
+		const struct proc_mapping *mapping = &maps->items[i];
+		uint64_t at = mapping->start;
+		if (mapping->inode || mapping->shared || !mapping->readable || !mapping->writable ||
+		    strcmp(mapping->path, "[stack]") == 0)
+			continue;
+		for (; pages_next(&pages, at, mapping->end, &start, &end); at = end)
+			bytes += end - start;
+	}
+	return bytes;
+}
+
 static uint64_t mapped_bytes(const struct heap_regions *regions)
 {
 	uint64_t bytes = 0;
@@ -147,20 +183,28 @@ static struct error *count_once(struct session_space *space, struct glibc_census
 		err = heap_find(space, &maps, &regions);
 	if (err)
 		return err;
-	uint64_t mapped = mapped_bytes(&regions);
-	*known_ret = regions.count && mapped <= HEAP_MAX_BYTES &&
+	*known_ret = regions.count && mapped_bytes(&regions) <= HEAP_MAX_BYTES &&
 		     glibc_walk(&regions.memory, regions.items, regions.count, NULL, NULL, ret);
-	if (!*known_ret)
-		*ret = (struct glibc_census){.heap_bytes = mapped};
-	count_mapped(space, &maps, ret);
+	if (*known_ret)
+		count_mapped(space, &maps, ret);
 	return NULL;
+}
+
+static struct error *count_unknown(const struct session_space *space, struct glibc_census *ret)
+{
+	_cleanup_proc_maps_ struct proc_maps maps = {0};
+	struct error *err = proc_maps_read(space->target->pid, &maps);
+	if (!err)
+		*ret = (struct glibc_census){.heap_bytes = count_anonymous(space, &maps)};
+	return err;
 }
 
 struct error *heap_count(struct session_space *space, struct glibc_census *ret, bool *known_ret)
 {
-	struct error *err = NULL;
+	bool replaced = false;
+	struct error *err = is_replaced(space, &replaced);
 	*known_ret = false;
-	for (int try = 0; !err && !*known_ret && try < TRIES; try++)
+	for (int try = 0; !err && !replaced && !*known_ret && try < TRIES; try++)
 		err = count_once(space, ret, known_ret);
-	return err;
+	return err || *known_ret ? err : count_unknown(space, ret);
 }

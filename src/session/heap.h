@@ -27,8 +27,8 @@ void heap_regions_deinit(struct heap_regions *regions);
 
 /*
  * Counts blocks in use, those with mappings of their own included. *known_ret: false where the heap
- * is no glibc's, changes too much meanwhile, or has more than 4 GiB; then only heap_bytes, what is
- * mapped, is valid. Errors: no memory, ERROR_GONE.
+ * is no glibc's, changes too much meanwhile, or has more than 4 GiB; then only heap_bytes is valid,
+ * all memory that is there and no file's or the first stack. Errors: no memory, ERROR_GONE.
  */
 struct error *heap_count(struct session_space *space, struct glibc_census *ret, bool *known_ret);
 

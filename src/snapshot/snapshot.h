@@ -122,7 +122,7 @@ struct snapshot_heap {
 	bool known;	   /* used_, free_ and overhead_ are valid */
 	uint64_t before_bytes;
 	uint64_t before_blocks;
-	uint64_t before_heap_bytes; /* mapped for the heap */
+	uint64_t before_heap_bytes; /* of the heap; of what may be one, where before_known is not */
 	uint64_t heap_bytes;	    /* the same when tracing ended, where resident_bytes is known */
 	uint64_t used_bytes;
 	uint64_t used_blocks;

@@ -77,6 +77,42 @@ START_TEST(real_programs_have_heaps_that_are_understood)
 }
 END_TEST
 
+/* Of another allocator's heap only its size is known, and what was seen of it. */
+START_TEST(the_heap_of_another_allocator_is_the_memory_that_may_be_one)
+{
+	static const char *const libraries[] = {"libjemalloc.so.2", "libmimalloc.so.2",
+						"libtcmalloc_minimal.so.4"};
+	static const char program[] =
+		"import time; x = [bytes(3000) for i in range(20000)]; print('ready', "
+		"flush=True); time.sleep(1000)";
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_report_ struct report report = {0};
+	_cleanup_process_ struct process target = {0};
+	char preload[64], pid[16];
+	scratch_make(&scratch);
+	snprintf(preload, sizeof preload, "LD_PRELOAD=%s", libraries[_i]);
+	process_start(&scratch, "target", ARGV("env", preload, "python3", "-c", program), &target);
+	process_wait_output(&target, "ready");
+	_cleanup_free_ char *errors = process_errors(&target);
+	if (errors[0] != '\0') {
+		suite_skip("%s cannot be loaded", libraries[_i]);
+		return;
+	}
+	attach_for_a_moment(&scratch, target.pid, &report);
+	const json_t *heap = json_object_get(report.root, "heap");
+	ck_assert(json_is_null(json_object_get(heap, "before_bytes")));
+	ck_assert(json_is_null(json_object_get(heap, "used_bytes")));
+	ck_assert_int_gt(figure(&report, "before_heap_bytes"), 20000 * 3000);
+	ck_assert_int_lt(figure(&report, "before_heap_bytes"), 3 * 20000 * 3000);
+	ck_assert_int_le(figure(&report, "heap_bytes"), figure(&report, "resident_bytes"));
+	snprintf(pid, sizeof pid, "%d", target.pid);
+	ck_assert_int_eq(tracealloc_call(&scratch, ARGV("attach", "--for", "50ms", pid)), 0);
+	_cleanup_free_ char *text = tracealloc_text(&scratch, "call.out");
+	ck_assert_ptr_nonnull(strstr(text, " of memory that may be heap from before the attach"));
+	ck_assert_ptr_nonnull(strstr(text, " of it in blocks that were seen; resident memory "));
+}
+END_TEST
+
 START_TEST(a_run_has_nothing_from_before)
 {
 	_cleanup_scratch_ struct scratch scratch = {0};
@@ -93,6 +129,8 @@ int main(void)
 	TCase *tcase = suite_case(suite, "holdings", 60);
 	tcase_add_test(tcase, blocks_from_before_are_as_many_as_the_process_says);
 	tcase_add_test(tcase, real_programs_have_heaps_that_are_understood);
+	tcase_add_loop_test(tcase, the_heap_of_another_allocator_is_the_memory_that_may_be_one, 0,
+			    3);
 	tcase_add_test(tcase, a_run_has_nothing_from_before);
 	return suite_run(suite);
 }
