@@ -9,7 +9,14 @@
 
 enum mark { MARK_NONE, MARK_REACHABLE, MARK_INDIRECT };
 
-enum { WORD_BYTES = sizeof(uint64_t) };
+enum { WORD_BYTES = sizeof(uint64_t), PAGE_BYTES = 4096 };
+
+/* Words that may be pointers, with the blocks that they stand in, in order. */
+struct batch {
+	uint64_t words[REACH_BATCH];
+	uint32_t from[REACH_BATCH];
+	size_t count;
+};
 
 struct reach {
 	struct reach_block *blocks; /* sorted by start */
@@ -90,28 +97,20 @@ void reach_destroy(struct reach *reach)
 	free(reach);
 }
 
-static void add_root(struct reach *reach, uint64_t word)
+/* Edges come in the order of blocks: those that were passed by have none (more). */
+static void open_block(struct reach *reach, uint32_t block)
 {
-	uint32_t block;
-	if (reach_index_find(&reach->index, word, &block))
-		reach->marks[block] = MARK_REACHABLE;
-}
-
-void reach_add_roots(struct reach *reach, const uint64_t *words, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		add_root(reach, words[i]);
+	while (reach->open < block)
+		reach->first_edge[++reach->open] = (uint32_t)reach->target_count;
 }
 
 /* A pointer to what is reachable anyway need not be kept. */
-static struct error *add_edge(struct reach *reach, uint32_t from, uint64_t word)
+static struct error *add_edge(struct reach *reach, uint32_t from, uint32_t to)
 {
-	uint32_t to;
-	if (!reach_index_find(&reach->index, word, &to) || to == from ||
-	    reach->marks[to] == MARK_REACHABLE)
-		return NULL;
-	if (reach->target_count > reach->first_edge[from] &&
-	    reach->targets[reach->target_count - 1] == to)
+	open_block(reach, from);
+	if (to == from || reach->marks[to] == MARK_REACHABLE ||
+	    (reach->target_count > reach->first_edge[from] &&
+	     reach->targets[reach->target_count - 1] == to))
 		return NULL;
 	if (reach->target_count >= REACH_POINTERS_MAX)
 		return error_new(ERROR_UNSUPPORTED, "there are too many pointers");
@@ -122,57 +121,94 @@ static struct error *add_edge(struct reach *reach, uint32_t from, uint64_t word)
 	return NULL;
 }
 
-/* Edges come in the order of blocks: those that were passed by have none (more). */
-static void open_block(struct reach *reach, uint32_t block)
+/* What the words of a batch point to becomes reachable, or edges. */
+static struct error *settle(struct reach *reach, struct batch *batch)
 {
-	while (reach->open < block)
-		reach->first_edge[++reach->open] = (uint32_t)reach->target_count;
+	uint32_t blocks[REACH_BATCH];
+	struct error *err = NULL;
+	reach_index_find(&reach->index, batch->words, batch->count, blocks);
+	for (size_t i = 0; !err && i < batch->count; i++) {
+		if (blocks[i] == REACH_NO_BLOCK)
+			continue;
+		if (batch->from[i] == REACH_NO_BLOCK)
+			reach->marks[blocks[i]] = MARK_REACHABLE;
+		else
+			err = add_edge(reach, batch->from[i], blocks[i]);
+	}
+	batch->count = 0;
+	return err;
 }
 
-/* The words of a block that stand from `address` on; *done_ret is how many those were. */
-static struct error *add_block(struct reach *reach, uint32_t block, uint64_t address,
-			       const uint64_t *words, size_t count, size_t *done_ret)
+/* from: the block that the words stand in, REACH_NO_BLOCK: they are roots. */
+static struct error *add_words(struct reach *reach, struct batch *batch, uint32_t from,
+			       const uint64_t *words, size_t count)
 {
-	const struct reach_block *whole = &reach->blocks[block];
-	uint64_t end = reach->extents[block].end, last_end = end;
 	struct error *err = NULL;
-	size_t i = 0;
-	if (end - whole->start > whole->size_bytes)
-		last_end = whole->start + whole->size_bytes;
-	open_block(reach, block);
-	for (; !err && i < count && address + i * WORD_BYTES < end; i++)
-		if (address + (i + 1) * WORD_BYTES <= last_end)
-			err = add_edge(reach, block, words[i]);
-	*done_ret = i;
+	for (size_t i = 0; !err && i < count; i++) {
+		if (!reach_index_may_hold(&reach->index, words[i]))
+			continue;
+		batch->words[batch->count] = words[i];
+		batch->from[batch->count++] = from;
+		if (batch->count == REACH_BATCH)
+			err = settle(reach, batch);
+	}
 	return err;
+}
+
+void reach_add_roots(struct reach *reach, const uint64_t *words, size_t count)
+{
+	struct batch batch = {.count = 0};
+	/* Only edges may fail. */
+	error_free(add_words(reach, &batch, REACH_NO_BLOCK, words, count));
+	error_free(settle(reach, &batch));
+}
+
+/* How many of `count` words from `address` on are of a block, and whole ones of it. */
+static size_t words_of(const struct reach *reach, uint32_t block, uint64_t address, size_t count,
+		       size_t *whole_ret)
+{
+	const struct reach_block *one = &reach->blocks[block];
+	uint64_t end = reach->extents[block].end, last_end = end;
+	if (end - one->start > one->size_bytes)
+		last_end = one->start + one->size_bytes;
+	size_t all = (end - 1 - address) / WORD_BYTES + 1;
+	*whole_ret = last_end > address ? (last_end - address) / WORD_BYTES : 0;
+	if (*whole_ret > count)
+		*whole_ret = count;
+	return all < count ? all : count;
+}
+
+/* How many of `count` words from `address` on lie before a block. */
+static size_t words_before(const struct reach *reach, uint32_t block, uint64_t address,
+			   size_t count)
+{
+	if (block == reach->count)
+		return count;
+	uint64_t bytes = reach->extents[block].start - address;
+	return bytes / WORD_BYTES < count ? (bytes + WORD_BYTES - 1) / WORD_BYTES : count;
 }
 
 struct error *reach_add_memory(struct reach *reach, uint64_t address, const uint64_t *words,
 			       size_t count, bool others_are_roots)
 {
-	size_t i = 0;
+	struct batch batch = {.count = 0};
+	struct error *err = NULL;
 	uint32_t block = reach_index_after(&reach->index, address, reach->count);
-	while (i < count) {
-		uint64_t at = address + i * WORD_BYTES, before = count - i;
+	for (size_t i = 0, done; !err && i < count; i += done) {
+		uint64_t at = address + i * WORD_BYTES;
 		while (block < reach->count && reach->extents[block].end <= at)
 			block++;
 		if (block < reach->count && reach->extents[block].start <= at) {
-			size_t done;
-			struct error *err =
-				add_block(reach, block, at, words + i, count - i, &done);
-			if (err)
-				return err;
-			i += done;
+			size_t whole;
+			done = words_of(reach, block, at, count - i, &whole);
+			err = add_words(reach, &batch, block, words + i, whole);
 			continue;
 		}
-		if (block < reach->count &&
-		    (reach->extents[block].start - at) / WORD_BYTES < before)
-			before = (reach->extents[block].start - at + WORD_BYTES - 1) / WORD_BYTES;
+		done = words_before(reach, block, at, count - i);
 		if (others_are_roots)
-			reach_add_roots(reach, words + i, before);
-		i += before;
+			err = add_words(reach, &batch, REACH_NO_BLOCK, words + i, done);
 	}
-	return NULL;
+	return err ? err : settle(reach, &batch);
 }
 
 bool reach_next_block(const struct reach *reach, uint64_t from, uint64_t end, uint64_t *start_ret)
@@ -187,7 +223,7 @@ bool reach_next_block(const struct reach *reach, uint64_t from, uint64_t end, ui
 bool reach_next_range(const struct reach *reach, uint64_t from, uint64_t end, uint64_t *start_ret,
 		      uint64_t *end_ret)
 {
-	const uint64_t page = REACH_PAGE_BYTES;
+	const uint64_t page = PAGE_BYTES;
 	uint32_t block = reach_index_after(&reach->index, from, reach->count);
 	if (block == reach->count || reach->extents[block].start >= end)
 		return false;
@@ -203,9 +239,14 @@ bool reach_next_range(const struct reach *reach, uint64_t from, uint64_t end, ui
 	return true;
 }
 
-/* Everything that reachable blocks point to, and what that points to. */
+/*
+ * Everything that reachable blocks point to, and what that points to. In the order in which blocks
+ * were found to be reachable, so that what those need that come soon can be fetched: none of it is
+ * in a cache where there are many.
+ */
 static struct error *flood(struct reach *reach)
 {
+	enum { SOON = 8, SOONER = 4 };
 	_cleanup_free_ uint32_t *waiting = calloc((size_t)reach->count + 1, sizeof *waiting);
 	size_t count = 0;
 	if (!waiting)
@@ -213,8 +254,12 @@ static struct error *flood(struct reach *reach)
 	for (uint32_t i = 0; i < reach->count; i++)
 		if (reach->marks[i] == MARK_REACHABLE)
 			waiting[count++] = i;
-	while (count) {
-		uint32_t block = waiting[--count];
+	for (size_t i = 0; i < count; i++) {
+		if (i + SOON < count)
+			__builtin_prefetch(&reach->first_edge[waiting[i + SOON]]);
+		if (i + SOONER < count)
+			__builtin_prefetch(&reach->targets[reach->first_edge[waiting[i + SOONER]]]);
+		uint32_t block = waiting[i];
 		for (uint32_t e = reach->first_edge[block]; e < reach->first_edge[block + 1]; e++) {
 			uint32_t to = reach->targets[e];
 			if (reach->marks[to] == MARK_REACHABLE)

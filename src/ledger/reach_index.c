@@ -10,9 +10,13 @@ static bool is_small(const struct reach_extent *extent)
 	return extent->end - extent->start <= REACH_NEAR_BYTES;
 }
 
-static uint64_t page_of(uint64_t address)
+static unsigned shift_for(uint64_t span_bytes, uint32_t count)
 {
-	return address & ~(uint64_t)(REACH_PAGE_BYTES - 1);
+	enum { LEAST = 6, MOST = 12 };
+	unsigned shift = LEAST;
+	while (shift < MOST && span_bytes >> shift > 2 * (uint64_t)count)
+		shift++;
+	return shift;
 }
 
 /* The end of the stretch that block `first` begins. */
@@ -27,19 +31,21 @@ static uint32_t stretch_end(const struct reach_extent *extents, uint32_t first, 
 	return end;
 }
 
-static struct error *fill_pages(struct reach_index *index, struct reach_stretch *stretch)
+static struct error *fill_grains(struct reach_index *index, struct reach_stretch *stretch)
 {
-	size_t count = (stretch->end - stretch->start + REACH_PAGE_BYTES - 1) / REACH_PAGE_BYTES;
-	stretch->first_page = index->page_count;
-	if (!array_reserve(&index->pages, &index->page_capacity, index->page_count + count,
-			   sizeof *index->pages))
+	uint64_t span_bytes = stretch->end - stretch->start;
+	stretch->shift = shift_for(span_bytes, stretch->end_block - stretch->first_block);
+	size_t count = (span_bytes >> stretch->shift) + 1;
+	stretch->first_grain = index->grain_count;
+	if (!array_reserve(&index->grains, &index->grain_capacity, index->grain_count + count,
+			   sizeof *index->grains))
 		return error_no_memory();
 	uint32_t block = stretch->first_block;
-	for (size_t page = 0; page < count; page++) {
-		uint64_t start = stretch->start + page * REACH_PAGE_BYTES;
+	for (size_t grain = 0; grain < count; grain++) {
+		uint64_t start = stretch->start + (grain << stretch->shift);
 		while (block < stretch->end_block && index->extents[block].end <= start)
 			block++;
-		index->pages[index->page_count++] = block;
+		index->grains[index->grain_count++] = block;
 	}
 	return NULL;
 }
@@ -55,10 +61,7 @@ static struct error *add_stretch(struct reach_index *index, uint32_t first, uint
 					  .first_block = first,
 					  .end_block = end,
 					  .single = end == first + 1};
-	if (stretch->single)
-		return NULL;
-	stretch->start = page_of(stretch->start);
-	return fill_pages(index, stretch);
+	return stretch->single ? NULL : fill_grains(index, stretch);
 }
 
 struct error *reach_index_build(struct reach_index *index, const struct reach_extent *extents,
@@ -82,7 +85,7 @@ struct error *reach_index_build(struct reach_index *index, const struct reach_ex
 void reach_index_deinit(struct reach_index *index)
 {
 	free(index->stretches);
-	free(index->pages);
+	free(index->grains);
 	*index = (struct reach_index){0};
 }
 
@@ -100,20 +103,10 @@ static size_t find_stretch(const struct reach_index *index, uint64_t address)
 	return low;
 }
 
-uint32_t reach_index_after(const struct reach_index *index, uint64_t address, uint32_t count)
+/* Of the blocks [low, high) the first whose end lies after address; high if there is none. */
+static uint32_t search(const struct reach_index *index, uint32_t low, uint32_t high,
+		       uint64_t address)
 {
-	size_t i = find_stretch(index, address);
-	if (i == index->stretch_count)
-		return count;
-	const struct reach_stretch *stretch = &index->stretches[i];
-	if (stretch->single || address < stretch->start)
-		return stretch->first_block;
-	size_t page = (address - stretch->start) / REACH_PAGE_BYTES;
-	uint32_t low = index->pages[stretch->first_page + page], high = stretch->end_block;
-	if (address + REACH_PAGE_BYTES < stretch->end) {
-		uint32_t next = index->pages[stretch->first_page + page + 1];
-		high = next < high ? next + 1 : high;
-	}
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
 		if (index->extents[middle].end <= address)
@@ -124,10 +117,74 @@ uint32_t reach_index_after(const struct reach_index *index, uint64_t address, ui
 	return low;
 }
 
-bool reach_index_find(const struct reach_index *index, uint64_t address, uint32_t *ret)
+static const uint32_t *grain_of(const struct reach_index *index,
+				const struct reach_stretch *stretch, uint64_t address)
 {
-	if (address < index->low || address >= index->high)
-		return false;
-	*ret = reach_index_after(index, address, UINT32_MAX);
-	return *ret != UINT32_MAX && index->extents[*ret].start <= address;
+	return &index->grains[stretch->first_grain +
+			      ((address - stretch->start) >> stretch->shift)];
+}
+
+/* The same in a stretch that ends after address and does not begin after it. */
+static uint32_t search_grain(const struct reach_index *index, const struct reach_stretch *stretch,
+			     uint64_t address)
+{
+	const uint32_t *grain = grain_of(index, stretch, address);
+	uint32_t high = stretch->end_block;
+	uint64_t last = (stretch->end - stretch->start) >> stretch->shift;
+	if ((address - stretch->start) >> stretch->shift < last && grain[1] < high)
+		high = grain[1] + 1;
+	return search(index, grain[0], high, address);
+}
+
+uint32_t reach_index_after(const struct reach_index *index, uint64_t address, uint32_t count)
+{
+	size_t i = find_stretch(index, address);
+	if (i == index->stretch_count)
+		return count;
+	const struct reach_stretch *stretch = &index->stretches[i];
+	if (stretch->single || address < stretch->start)
+		return stretch->first_block;
+	return search_grain(index, stretch, address);
+}
+
+/* The stretch that holds address, NULL if none does; most often that of the address before. */
+static const struct reach_stretch *stretch_of(const struct reach_index *index, uint64_t address,
+					      const struct reach_stretch *before)
+{
+	if (before && address >= before->start && address < before->end)
+		return before;
+	size_t i = find_stretch(index, address);
+	return i < index->stretch_count && index->stretches[i].start <= address
+		       ? &index->stretches[i]
+		       : NULL;
+}
+
+void reach_index_find(const struct reach_index *index, const uint64_t *addresses, size_t count,
+		      uint32_t ret[REACH_BATCH])
+{
+	const struct reach_stretch *stretches[REACH_BATCH], *last = NULL;
+	for (size_t i = 0; i < count; i++) {
+		stretches[i] = stretch_of(index, addresses[i], last);
+		last = stretches[i] ? stretches[i] : last;
+		if (stretches[i] && !stretches[i]->single)
+			__builtin_prefetch(grain_of(index, stretches[i], addresses[i]));
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (!stretches[i])
+			continue;
+		ret[i] = stretches[i]->single ? stretches[i]->first_block
+					      : *grain_of(index, stretches[i], addresses[i]);
+		__builtin_prefetch(&index->extents[ret[i]]);
+	}
+	for (size_t i = 0; i < count; i++) {
+		uint32_t block = REACH_NO_BLOCK;
+		if (stretches[i])
+			block = stretches[i]->single
+					? ret[i]
+					: search_grain(index, stretches[i], addresses[i]);
+		bool holds = block != REACH_NO_BLOCK &&
+			     index->extents[block].start <= addresses[i] &&
+			     addresses[i] < index->extents[block].end;
+		ret[i] = holds ? block : REACH_NO_BLOCK;
+	}
 }

@@ -3,14 +3,17 @@
  * From an address to the block that holds it: the index of the marker, built once over sorted
  * blocks.
  *
- * Small blocks that lie close together form a stretch, which has a table of its pages: for each the
- * first block that ends in or after it. A large block is a stretch by itself and needs no table. So
- * a word that is no pointer costs a comparison, and one that is a search among the blocks of a
- * page. Private to reach.c.
+ * Small blocks that lie close together form a stretch, which has a table of its grains, about two a
+ * block: for each the first block that ends in or after it. A large block is a stretch by itself
+ * and needs no table. So a word that is no pointer costs a comparison, and one that is a look at
+ * the table and at a block or two. These are in no cache where there are many blocks: so many words
+ * are looked up at once, and what the next step needs is fetched for all of them. Private to
+ * reach.c.
  *
  * Equations:
  *     stretches are sorted and do not overlap; every block lies in one
- *     pages[first_page + p] = first block of the stretch with end > start + p * 4096
+ *     grains[first_grain + g] = first block of the stretch with end > start + (g << shift)
+ *     6 <= shift <= 12; a stretch has at most twice as many grains as blocks where shift < 12
  */
 #ifndef LEDGER_REACH_INDEX_H
 #define LEDGER_REACH_INDEX_H
@@ -22,7 +25,6 @@
 #include "base/error.h"
 
 enum {
-	REACH_PAGE_BYTES = 4096,
 	REACH_NEAR_BYTES = 65536, /* the largest gap in a stretch, and the largest small block */
 };
 
@@ -33,11 +35,12 @@ struct reach_extent {
 };
 
 struct reach_stretch {
-	uint64_t start; /* of the page its first block begins in */
+	uint64_t start; /* of its first block */
 	uint64_t end;	/* of its last block */
 	uint32_t first_block;
 	uint32_t end_block;
-	size_t first_page;
+	size_t first_grain;
+	unsigned shift;
 	bool single;
 };
 
@@ -45,8 +48,8 @@ struct reach_index {
 	const struct reach_extent *extents; /* of the blocks, sorted; the marker's */
 	struct reach_stretch *stretches;
 	size_t stretch_count, stretch_capacity;
-	uint32_t *pages;
-	size_t page_count, page_capacity;
+	uint32_t *grains;
+	size_t grain_count, grain_capacity;
 	uint64_t low, high; /* no pointer lies outside */
 };
 
@@ -57,7 +60,19 @@ void reach_index_deinit(struct reach_index *index);
 /* The first block whose end lies after address; count if there is none. */
 uint32_t reach_index_after(const struct reach_index *index, uint64_t address, uint32_t count);
 
-/* The block that holds address; false: none does. */
-bool reach_index_find(const struct reach_index *index, uint64_t address, uint32_t *ret);
+/* Whether a word may be a pointer to a block. */
+static inline bool reach_index_may_hold(const struct reach_index *index, uint64_t word)
+{
+	return word - index->low < index->high - index->low;
+}
+
+/*
+ * The blocks that hold these addresses, for each of which reach_index_may_hold; REACH_NO_BLOCK:
+ * none does.
+ */
+#define REACH_NO_BLOCK UINT32_MAX
+enum { REACH_BATCH = 64 };
+void reach_index_find(const struct reach_index *index, const uint64_t *addresses, size_t count,
+		      uint32_t ret[REACH_BATCH]);
 
 #endif
