@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "lib/phases.h"
 #include "lib/suite.h"
 #include "lib/tracealloc.h"
 
@@ -22,35 +23,36 @@
  * The work of the module's last example, in two phases: a large array is summed up, then a small
  * one; what is kept is small. "wait": before the second phase it waits for a line.
  */
-static const char source[] = "#include <stdio.h>\n"				    /* 1 */
-			     "#include <stdlib.h>\n"				    /* 2 */
-			     "#include <string.h>\n"				    /* 3 */
-			     "static long *volatile kept[2];\n"			    /* 4 */
-			     "static long sum_up(long count)\n"			    /* 5 */
-			     "{\n"						    /* 6 */
-			     "	long sum = 0;\n"				    /* 7 */
-			     "	volatile long *numbers =\n"			    /* 8 */
-			     "		malloc(count * sizeof *numbers);\n"	    /* 9 */
-			     "	for (long i = 0; i < count; i++) numbers[i] = i;\n" /* 10 */
-			     "	for (long i = 0; i < count; i++) sum += numbers[i];\n"
-			     "	free((void *)numbers);\n"			  /* 12 */
-			     "	return sum;\n"					  /* 13 */
-			     "}\n"						  /* 14 */
-			     "int main(int argc, char **argv)\n"		  /* 15 */
-			     "{\n"						  /* 16 */
-			     "	char line[8];\n"				  /* 17 */
-			     "	(void)argv;\n"					  /* 18 */
-			     "	setbuf(stdin, NULL);\n"				  /* 19 */
-			     "	kept[0] = calloc(83, 8);\n"			  /* 20 */
-			     "	kept[0][0] = sum_up(100000);\n"			  /* 21 */
-			     "	if (argc > 1 && write(1, \"wait\\n\", 5) == 5)\n" /* 22 */
-			     "		while (fgets(line, 8, stdin) && *line != 'g');\n"
-			     "	kept[1] = calloc(17, 8);\n"   /* 24 */
-			     "	kept[1][0] = sum_up(1000);\n" /* 25 */
-			     "	if (argc > 1 && write(1, \"done\\n\", 5) == 5)\n"
-			     "		while (fgets(line, 8, stdin));\n" /* 27 */
-			     "	return 0;\n"				  /* 28 */
-			     "}\n";					  /* 29 */
+static const char source[] =
+	"#include <stdio.h>\n"					    /* 1 */
+	"#include <stdlib.h>\n"					    /* 2 */
+	"#include <string.h>\n"					    /* 3 */
+	"static long *volatile kept[2];\n"			    /* 4 */
+	"static long sum_up(long count)\n"			    /* 5 */
+	"{\n"							    /* 6 */
+	"	long sum = 0;\n"				    /* 7 */
+	"	volatile long *numbers =\n"			    /* 8 */
+	"		malloc(count * sizeof *numbers);\n"	    /* 9 */
+	"	for (long i = 0; i < count; i++) numbers[i] = i;\n" /* 10 */
+	"	for (long i = 0; i < count; i++) sum += numbers[i];\n"
+	"	free((void *)numbers);\n"	/* 12 */
+	"	return sum;\n"			/* 13 */
+	"}\n"					/* 14 */
+	"int main(int argc, char **argv)\n"	/* 15 */
+	"{\n"					/* 16 */
+	"	char line[40];\n"		/* 17 */
+	"	(void)argv;\n"			/* 18 */
+	"	setbuf(stdin, NULL);\n"		/* 19 */
+	"	kept[0] = calloc(83, 8);\n"	/* 20 */
+	"	kept[0][0] = sum_up(100000);\n" /* 21 */
+	"	if (argc > 1 && write(1, line, sprintf(line, \"%p wait\\n\", (void *)*kept)))\n"
+	"		while (fgets(line, 8, stdin) && *line != 'g');\n"
+	"	kept[1] = calloc(17, 8);\n"   /* 24 */
+	"	kept[1][0] = sum_up(1000);\n" /* 25 */
+	"	if (argc > 1 && write(1, \"done\\n\", 5) == 5)\n"
+	"		while (fgets(line, 8, stdin));\n" /* 27 */
+	"	return 0;\n"				  /* 28 */
+	"}\n";						  /* 29 */
 
 static void prepare(struct scratch *scratch)
 {
@@ -104,8 +106,16 @@ static void replace(char *text, size_t room, const char *from, const char *to)
 	}
 }
 
+/* The address that the program has said. */
+static void block_of(struct process *process, char ret[32])
+{
+	_cleanup_free_ char *output = process_output(process);
+	ck_assert_int_eq(sscanf(output, "%31s wait", ret), 1);
+}
+
 /* A command of the page, in the directory of the test. */
-static void expect_success(const struct scratch *scratch, const char *line, pid_t pid)
+static void expect_success(const struct scratch *scratch, const char *line, pid_t pid,
+			   const char *address)
 {
 	_cleanup_free_ char *tracealloc = suite_tracealloc();
 	char command[1024], number[16], path[512];
@@ -113,6 +123,7 @@ static void expect_success(const struct scratch *scratch, const char *line, pid_
 	snprintf(number, sizeof number, " %d", (int)pid);
 	replace(command, sizeof command, " PID", number);
 	replace(command, sizeof command, "--for 1s", "--for 50ms");
+	replace(command, sizeof command, "0xADDRESS", address);
 	snprintf(path, sizeof path, "cd %s && exec %s", scratch->path, tracealloc);
 	ck_assert_ptr_eq(strstr(command, "tracealloc "), command);
 	char whole[2048];
@@ -122,23 +133,58 @@ static void expect_success(const struct scratch *scratch, const char *line, pid_
 	ck_assert_msg(status == 0, "%s: status %#x: %s", line, status, errors);
 }
 
+static pid_t child_of(const struct scratch *scratch, pid_t pid)
+{
+	char parent[16];
+	snprintf(parent, sizeof parent, "%d", pid);
+	ck_assert_int_eq(process_call(scratch, "children", ARGV("pgrep", "-P", parent)), 0);
+	_cleanup_free_ char *text = tracealloc_text(scratch, "children.out");
+	return (pid_t)strtol(text, NULL, 10);
+}
+
+/* Starts the program under a session, and waits until both can be spoken to. */
+static pid_t start_session(const struct scratch *scratch, const char *program, struct process *ret)
+{
+	tracealloc_start_run(scratch, NULL, ARGV(program, "wait"), ret);
+	process_wait_output(ret, "wait");
+	pid_t pid = child_of(scratch, ret->pid);
+	phases_until_answered(scratch, pid);
+	return pid;
+}
+
+/* The same of a request, for which there must be a session. */
+static void expect_answer(const struct scratch *scratch, const char *line, const char *program)
+{
+	_cleanup_process_ struct process run = {0};
+	char address[32];
+	pid_t pid = start_session(scratch, program, &run);
+	block_of(&run, address);
+	expect_success(scratch, line, pid, address);
+	process_close_input(&run);
+	ck_assert_int_eq(process_wait(&run), 0);
+}
+
 START_TEST(every_command_of_the_page_works)
 {
 	_cleanup_scratch_ struct scratch scratch = {0};
 	_cleanup_process_ struct process process = {0};
 	prepare(&scratch);
+	phases_use_directory(&scratch);
 	_cleanup_free_ char *program = scratch_file(&scratch, "prog");
 	_cleanup_free_ char *page = scratch_read(PAGE, NULL);
 	process_start(&scratch, "prog", ARGV(program, "wait"), &process);
 	process_wait_output(&process, "wait");
-	expect_success(&scratch, "tracealloc run --output old.snapshot ./prog", process.pid);
-	expect_success(&scratch, "tracealloc run --output new.snapshot ./prog", process.pid);
+	expect_success(&scratch, "tracealloc run --output old.snapshot ./prog", process.pid, "");
+	expect_success(&scratch, "tracealloc run --output new.snapshot ./prog", process.pid, "");
 	size_t commands = 0;
 	for (char *save, *line = strtok_r(page, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save)) {
 		if (strncmp(line, ".Dl ", 4) != 0)
 			continue;
-		expect_success(&scratch, line + 4, process.pid);
+		if (strncmp(line + 4, "tracealloc ctl ", strlen("tracealloc ctl ")) == 0)
+			expect_answer(&scratch, line + 4, program);
+		else
+			expect_success(&scratch, line + 4, process.pid, "");
 		commands++;
 	}
 	ck_assert_uint_ge(commands, 40);
@@ -189,6 +235,35 @@ START_TEST(each_phase_has_a_peak_of_its_own)
 }
 END_TEST
 
+static void expect_status(const struct scratch *scratch, pid_t pid, json_int_t current,
+			  json_int_t peak)
+{
+	json_t *answer = phases_ask(scratch, pid, ARGV("status"));
+	ck_assert_int_eq(json_integer_value(json_object_get(answer, "current_bytes")), current);
+	ck_assert_int_eq(json_integer_value(json_object_get(answer, "peak_bytes")), peak);
+	json_decref(answer);
+}
+
+/* The same asked for from outside while one session goes on. */
+START_TEST(the_peak_is_reset_between_two_phases)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process run = {0};
+	prepare(&scratch);
+	phases_use_directory(&scratch);
+	_cleanup_free_ char *program = scratch_file(&scratch, "prog");
+	pid_t pid = start_session(&scratch, program, &run);
+	expect_status(&scratch, pid, 83 * 8, 83 * 8 + 100000 * 8);
+	phases_ctl(&scratch, pid, ARGV("reset-peak"));
+	expect_status(&scratch, pid, 83 * 8, 83 * 8);
+	process_send(&run, "go\n");
+	process_wait_output(&run, "done");
+	expect_status(&scratch, pid, 83 * 8 + 17 * 8, 83 * 8 + 17 * 8 + 1000 * 8);
+	process_close_input(&run);
+	ck_assert_int_eq(process_wait(&run), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("tracemalloc");
@@ -198,5 +273,6 @@ int main(void)
 	tcase_add_test(tests, every_command_of_the_page_works);
 	tcase_add_test(tests, the_pretty_top_has_true_figures);
 	tcase_add_test(tests, each_phase_has_a_peak_of_its_own);
+	tcase_add_test(tests, the_peak_is_reset_between_two_phases);
 	return suite_run(suite);
 }
