@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "arch/instruction.h"
+#include "base/cleanup.h"
 
 struct error *code_length(const struct code_reader *reader, target_addr address, size_t *length_ret)
 {
@@ -24,4 +25,11 @@ bool code_encode_jump(target_addr from, target_addr to, uint8_t bytes[CODE_JUMP_
 	bytes[0] = 0xe9;
 	memcpy(bytes + 1, &displacement, sizeof displacement);
 	return true;
+}
+
+bool code_is_nop(const struct code_reader *reader, target_addr address)
+{
+	struct instruction instruction;
+	_cleanup_error_ struct error *err = instruction_read(reader, address, &instruction);
+	return !err && instruction.decoded.mnemonic == ZYDIS_MNEMONIC_NOP;
 }

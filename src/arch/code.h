@@ -45,6 +45,9 @@ struct code_reader {
 struct error *code_length(const struct code_reader *reader, target_addr address,
 			  size_t *length_ret);
 
+/* Whether the instruction at address does nothing, as that of a static probe. */
+bool code_is_nop(const struct code_reader *reader, target_addr address);
+
 /*
  * The encoding of a `jmp rel32` that stands at `from` and goes to `to`; false, with bytes
  * untouched, where that is out of its reach of 2 GiB (Intel SDM volume 2, JMP).

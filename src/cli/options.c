@@ -37,6 +37,10 @@ static const struct options_row rows[] = {
 	{0, "snapshot-at", "[MODULE:]FUNCTION[:exit]",
 	 "a function, such as main, 'libx.so*:begin' or done:exit", TRACED, OPTIONS_TRACING,
 	 "take a snapshot at each call of that function, or each return from it", set_snapshot_at},
+	{0, "usdt", "obey|ignore", NULL, TRACED, OPTIONS_TRACING,
+	 "heed the static probes tracealloc:reset_peak, mark and snapshot in the target (default "
+	 "obey)",
+	 set_usdt},
 	{0, "pin", NULL, NULL, TRACED, OPTIONS_TRACING,
 	 "target and tracer share one CPU (cheaper stops)", set_pin},
 	{0, "keep", "KINDS", "a comma-separated list of size|thread|waste", TRACED, OPTIONS_TRACING,

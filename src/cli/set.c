@@ -41,6 +41,15 @@ struct error *set_follow(struct options *options, const struct options_row *row,
 	return err;
 }
 
+struct error *set_usdt(struct options *options, const struct options_row *row, const char *value)
+{
+	size_t choice = 0;
+	struct error *err = choose(row, value, &choice);
+	if (!err)
+		options->session.ignore_static_probes = choice == 1;
+	return err;
+}
+
 struct error *set_depth(struct options *options, const struct options_row *row, const char *value)
 {
 	uint64_t depth;

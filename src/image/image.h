@@ -5,7 +5,7 @@
  * image.c: opening, identity, segments, bytes.    symbols.c: symbols and function bounds.
  * cfi.c: `.eh_frame` compiled into an unwind table.    lines.c: source positions with inlines.
  * debug.c: the separate debug file, and the DWARF that is asked. debug_server.h: where it may come
- * from.
+ * from.    static_probes.c: those of sys/sdt.h.
  * demangle.c, source.c: names and source text.
  * These files are the only place that knows libelf and libdw.
  *
@@ -124,6 +124,19 @@ bool image_symbol_at(struct image *image, image_addr address, struct image_symbo
  */
 bool image_function_bounds(struct image *image, image_addr address, image_addr *start_ret,
 			   image_addr *end_ret);
+
+/* A place that sys/sdt.h has marked. Strings are owned by the image, and as untrusted as it is. */
+struct image_static_probe {
+	image_addr address;   /* of an instruction that does nothing */
+	image_addr semaphore; /* of a 16-bit count of those who look at it; 0: there is none */
+	const char *provider, *name;
+	const char *arguments; /* see arch/operand.h */
+};
+
+/* Calls visit for each of them until it returns false. What is malformed is left out. */
+void image_static_probes_visit(const struct image *image,
+			       bool (*visit)(void *context, const struct image_static_probe *probe),
+			       void *context);
 
 /* The compact unwind table; empty (count 0) where the file has no .eh_frame. Owned by the image. */
 struct error *image_unwind_table(struct image *image, const struct unwind_table **ret);

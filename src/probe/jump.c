@@ -133,6 +133,14 @@ bool jumps_has(const struct jumps *jumps, target_addr entry)
 	return find(jumps, entry) != NULL;
 }
 
+bool jumps_cover(const struct jumps *jumps, target_addr address)
+{
+	for (size_t i = 0; i < jumps->count; i++)
+		if (address.v - jumps->items[i].window.entry.v < CODE_JUMP_BYTES)
+			return true;
+	return false;
+}
+
 bool jumps_are_pending(const struct jumps *jumps)
 {
 	for (size_t i = 0; i < jumps->count; i++)

@@ -133,4 +133,7 @@ bool jumps_have_allocator(const struct jumps *jumps);
 /* Whether a jump of ours stands (or is planned) at this entry. */
 bool jumps_has(const struct jumps *jumps, target_addr entry);
 
+/* Whether the instruction at address is one that a jump replaces, or is planned to. */
+bool jumps_cover(const struct jumps *jumps, target_addr address);
+
 #endif

@@ -4,6 +4,7 @@
 
 #include "arch/registers.h"
 #include "session/mapped.h"
+#include "session/moments.h"
 #include "session/private.h"
 #include "target/sigtrap.h"
 
@@ -94,24 +95,6 @@ static void note_sigaction(struct target_thread *thread)
 		sigtrap_note_action(thread, (target_addr){registers_argument(registers, 2)});
 }
 
-/* A function of --reset-peak-at or --snapshot-at; what agents have seen before it comes first. */
-static struct error *act_on_watch(struct session *session, const struct target_thread *thread,
-				  const struct probe_hit *hit)
-{
-	const struct session_watch *watch = &session->options->watches[hit->watch];
-	struct frozen *frozen;
-	struct error *err = taps_take(session, true);
-	if (err)
-		return err;
-	if (!watch->snapshots)
-		return session_mark(session, SNAPSHOT_MARK_PEAK_RESET, watch->function,
-				    thread->stopped_since_ns - session->started_ns);
-	err = frozen_take(session, true, watch->function, &frozen);
-	if (!err)
-		control_submit(session->control, frozen);
-	return err;
-}
-
 static struct error *act_on_hit(struct session *session, struct target_thread *thread,
 				struct session_thread *state, struct probe_hit *hit)
 {
@@ -128,7 +111,7 @@ static struct error *act_on_hit(struct session *session, struct target_thread *t
 				  (target_addr){registers_argument(&thread->registers, 2)});
 		return NULL;
 	case PROBE_HIT_WATCH:
-		return session->leaks.over ? NULL : act_on_watch(session, thread, hit);
+		return session->leaks.over ? NULL : moments_act(session, thread, hit);
 	case PROBE_HIT_NONE:
 	case PROBE_HIT_STALE:
 		break;

@@ -114,6 +114,7 @@ static struct error *clean_child(struct session *session, struct session_space *
 	if (err)
 		return err;
 	err = jumps_remove(copy->jumps);
+	static_probes_release(copy);
 	if (!err)
 		err = probe_disarm(copy->probes);
 	if (!err)

@@ -9,6 +9,8 @@
  * space.c, place*.c: modules and probes of a space; install.c: jumps, from planned to written;
  * mapped.c: what it maps for itself.
  *
+ * watch.c, static_probes.c, moments.c: places at which something is done, and what.
+ *
  * tap.c: what agents write, and the reader thread; tap_sink.c: its way into the ledger.
  *
  * frozen.c: a copy of the figures at one moment; freeze*.c, symbols.c, positions.c: from it to the

@@ -170,7 +170,9 @@ static void thread_gone(void *context, struct target_thread *thread)
 struct error *session_init(struct session *session, const struct session_options *options)
 {
 	struct timespec now;
-	*session = (struct session){.options = options, .probes.pools.rules = options->rules};
+	*session = (struct session){.options = options,
+				    .probes.pools.rules = options->rules,
+				    .probes.static_probes.ignored = options->ignore_static_probes};
 	clock_gettime(CLOCK_REALTIME, &now);
 	session->started_unix_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	taps_init(&session->taps);
@@ -275,7 +277,7 @@ static struct error *freeze(struct session *session, struct snapshot **ret)
 {
 	warn_missing_watches(session);
 	struct frozen *frozen;
-	struct error *err = frozen_take(session, false, NULL, &frozen);
+	struct error *err = frozen_take(session, FROZEN_END, NULL, &frozen);
 	if (err)
 		return err;
 	err = freeze_snapshot(session, frozen, ret);

@@ -56,6 +56,7 @@ struct session_options {
 	uint64_t interval_ns;		     /* --interval; 0: none */
 	const struct session_watch *watches; /* --reset-peak-at, --snapshot-at */
 	size_t watch_count;
+	bool ignore_static_probes; /* --usdt ignore */
 	bool mmap;	  /* --mmap: what is mapped beside the allocators, reported apart */
 	bool unreachable; /* --unreachable: look for blocks that nothing points to */
 	struct session_sink sink;

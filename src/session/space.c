@@ -112,6 +112,9 @@ struct error *space_copy(const struct session_space *parent, struct target_space
 	space->unwinder_refusal = parent->unwinder_refusal;
 	space->watched = parent->watched;
 	space->maps = parent->maps;
+	err = static_semaphores_copy(&parent->semaphores, &space->semaphores);
+	if (err)
+		return err;
 	*ret = take_ptr(space);
 	return NULL;
 }
@@ -123,6 +126,7 @@ void space_destroy(struct session_space *space)
 	jumps_destroy(space->jumps);
 	probe_set_destroy(space->probes);
 	free(space->plans);
+	static_semaphores_deinit(&space->semaphores);
 	modules_deinit(&space->modules);
 	free(space);
 }
@@ -135,6 +139,7 @@ void space_probes_deinit(struct space_probes *probes)
 	precedents_deinit(&probes->precedents);
 	pools_deinit(&probes->pools);
 	watches_deinit(&probes->watches);
+	static_probes_deinit(&probes->static_probes);
 	*probes = (struct space_probes){0};
 }
 
@@ -169,6 +174,7 @@ static void forget_module(void *context, const struct module *module)
 	struct session_space *space = context;
 	probe_set_forget(space->probes, module->start, module->end);
 	jumps_forget(space->jumps, module->start, module->end);
+	static_probes_forget(space, module);
 }
 
 static struct error *read_modules(struct session_space *space, bool *changed_ret)
@@ -259,6 +265,8 @@ static struct error *probe_modules(struct session_space *space)
 		err = place_linker(space, &space->modules.items[i]);
 	for (size_t i = 0; !err && i < space->modules.count; i++)
 		err = watches_place(space, &space->modules.items[i]);
+	for (size_t i = 0; !err && i < space->modules.count; i++)
+		err = static_probes_place(space, &space->modules.items[i]);
 	return err || !space->watched ? err : place_signals(space);
 }
 

@@ -12,6 +12,7 @@
 #include "probe/probe.h"
 #include "session/pools.h"
 #include "session/session.h"
+#include "session/static_probes.h"
 #include "session/watch.h"
 #include "stack/modules.h"
 #include "stack/registry.h"
@@ -43,6 +44,7 @@ struct space_probes {
 	struct precedents precedents;
 	struct pools pools;
 	struct watches watches;
+	struct static_probes static_probes;
 	struct space_remote remote;
 };
 
@@ -66,8 +68,9 @@ struct session_space {
 	const struct log *log;
 	size_t allocator_functions; /* probed in this space */
 	bool maps;		    /* --mmap: what it maps for itself is seen */
-	bool watched;		    /* has breakpoints of --reset-peak-at, --snapshot-at */
-	bool from_before;	    /* it had blocks before tracing began */
+	bool watched;	  /* has breakpoints that watch places, static probes among them */
+	bool from_before; /* it had blocks before tracing began */
+	struct static_semaphores semaphores;
 	/* Why all that is found from now on gets breakpoints (it is called by what has some), NULL:
 	 * it need not. */
 	const char *breakpoints_because;

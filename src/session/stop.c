@@ -127,6 +127,17 @@ static void for_each_space(struct session *session, struct error **first,
 	}
 }
 
+static void lower_semaphores(struct session *session)
+{
+	size_t cursor = 0;
+	struct map_entry *entry;
+	while ((entry = map_next(&session->target.processes, &cursor))) {
+		const struct target_process *process = entry->value;
+		if (process->space->owner_data)
+			static_probes_release(process->space->owner_data);
+	}
+}
+
 static void evacuate(void *context, struct target_thread *thread)
 {
 	(void)context;
@@ -288,6 +299,7 @@ struct error *stop_all(struct session *session)
 	 * second none that woke up meanwhile can still be on the way into one.
 	 */
 	keep_first(&first, drain(session));
+	lower_semaphores(session);
 	for_each_space(session, &first, probe_disarm);
 	keep_first(&first, drain(session));
 	target_visit_threads(&session->target, NULL, evacuate, NULL);

@@ -48,7 +48,7 @@ static struct error *insert(struct session_space *space, const struct module *mo
 					      .text_end = module->end,
 					      .image = module->image_id,
 					      .bias = module->bias};
-	if (jumps_has(space->jumps, address))
+	if (jumps_cover(space->jumps, address))
 		return error_new(ERROR_UNSUPPORTED, "it is an allocator's function");
 	return probe_insert(space->probes, &request);
 }

@@ -89,11 +89,12 @@ START_TEST(every_option_reaches_its_field)
 {
 	_cleanup_options_ struct options o;
 	accept(&o, "run", "--engine=breakpoint", "--follow", "none", "--depth=12", "--for=250ms",
-	       "--pin", "--top", "3", "--charge=callee", "--report=out.txt", "--format", "json",
-	       "--output", "a.snapshot", "--cumulative", "--min-size=64k", "--all-frames",
-	       "--filter=file=*", "prog");
+	       "--usdt=ignore", "--pin", "--top", "3", "--charge=callee", "--report=out.txt",
+	       "--format", "json", "--output", "a.snapshot", "--cumulative", "--min-size=64k",
+	       "--all-frames", "--filter=file=*", "prog");
 	ck_assert_int_eq(o.session.engine, SESSION_ENGINE_BREAKPOINT);
 	ck_assert(!o.session.follow_children);
+	ck_assert(o.session.ignore_static_probes);
 	ck_assert_uint_eq(o.session.depth, 12);
 	ck_assert_uint_eq(o.session.duration_ns, 250000000);
 	ck_assert(o.session.pin);
@@ -138,9 +139,10 @@ START_TEST(every_choice_means_what_it_says)
 	}
 	_cleanup_options_ struct options o;
 	accept(&o, "run", "--engine=auto", "--follow=children", "--charge=caller", "--format=text",
-	       "prog");
+	       "--usdt=obey", "prog");
 	ck_assert_int_eq(o.session.engine, SESSION_ENGINE_AUTO);
 	ck_assert(o.session.follow_children);
+	ck_assert(!o.session.ignore_static_probes);
 	ck_assert_int_eq(o.query.charge, QUERY_CHARGE_CALLER);
 	ck_assert_str_eq(o.format->name, "text");
 }
@@ -712,6 +714,7 @@ START_TEST(a_bad_value_is_told_with_what_is_wanted)
 	refuse("bad value 'diesel' for --engine: give one of auto|jump|breakpoint", "run",
 	       "--engine=diesel");
 	refuse("bad value 'all' for --follow: give one of children|none", "run", "--follow=all");
+	refuse("bad value 'on' for --usdt: give one of obey|ignore", "run", "--usdt=on");
 	refuse("bad value 'lines' for --group-by: give one of "
 	       "line|file|function|module|traceback|process|size|thread",
 	       "run", "-glines");
