@@ -128,12 +128,13 @@ struct error *ledger_visit_live(const struct ledger *ledger,
 				void *context);
 
 /*
- * The live blocks of a space in no order, those of open resizes at their old addresses included; an
- * array of *count_ret that the caller frees. *resizing_ret: there are open resizes, so that not
- * every byte of a block is where the list says. Errors: no memory.
+ * The same of one space; blocks of open resizes are at their old addresses. *resizing_ret: there
+ * are some, so that not every byte of a block is where it says.
  */
-struct error *ledger_live_blocks(const struct ledger *ledger, space_id space,
-				 struct ledger_live **ret, size_t *count_ret, bool *resizing_ret);
+struct error *ledger_visit_space(const struct ledger *ledger, space_id space,
+				 struct error *(*visit)(void *context,
+							const struct ledger_live *block),
+				 void *context, bool *resizing_ret);
 
 /* Whether blocks may be live in a space that the ledger does not know: see ledger_space_inherits.
  */

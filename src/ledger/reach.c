@@ -58,22 +58,21 @@ static void fill_extents(struct reach *reach)
 	}
 }
 
-struct error *reach_create(const struct reach_block *blocks, size_t count, struct reach **ret)
+struct error *reach_create(struct reach_block *blocks, size_t count, struct reach **ret)
 {
+	_cleanup_free_ struct reach_block *guarded = blocks;
 	if (count >= UINT32_MAX)
 		return error_new(ERROR_UNSUPPORTED, "there are too many blocks");
 	_cleanup_reach_ struct reach *reach = calloc(1, sizeof *reach);
 	if (!reach)
 		return error_no_memory();
 	reach->count = (uint32_t)count;
-	reach->blocks = calloc(count + 1, sizeof *reach->blocks);
+	reach->blocks = take_ptr(guarded);
 	reach->extents = calloc(count + 1, sizeof *reach->extents);
 	reach->marks = calloc(count + 1, sizeof *reach->marks);
 	reach->first_edge = calloc(count + 1, sizeof *reach->first_edge);
-	if (!reach->blocks || !reach->extents || !reach->marks || !reach->first_edge)
+	if (!reach->extents || !reach->marks || !reach->first_edge)
 		return error_no_memory();
-	for (size_t i = 0; i < count; i++)
-		reach->blocks[i] = blocks[i];
 	if (count)
 		qsort(reach->blocks, count, sizeof *reach->blocks, compare_blocks);
 	fill_extents(reach);
@@ -239,14 +238,9 @@ bool reach_next_range(const struct reach *reach, uint64_t from, uint64_t end, ui
 	return true;
 }
 
-/*
- * Everything that reachable blocks point to, and what that points to. In the order in which blocks
- * were found to be reachable, so that what those need that come soon can be fetched: none of it is
- * in a cache where there are many.
- */
+/* Everything that reachable blocks point to, and what that points to. */
 static struct error *flood(struct reach *reach)
 {
-	enum { SOON = 8, SOONER = 4 };
 	_cleanup_free_ uint32_t *waiting = calloc((size_t)reach->count + 1, sizeof *waiting);
 	size_t count = 0;
 	if (!waiting)
@@ -254,12 +248,8 @@ static struct error *flood(struct reach *reach)
 	for (uint32_t i = 0; i < reach->count; i++)
 		if (reach->marks[i] == MARK_REACHABLE)
 			waiting[count++] = i;
-	for (size_t i = 0; i < count; i++) {
-		if (i + SOON < count)
-			__builtin_prefetch(&reach->first_edge[waiting[i + SOON]]);
-		if (i + SOONER < count)
-			__builtin_prefetch(&reach->targets[reach->first_edge[waiting[i + SOONER]]]);
-		uint32_t block = waiting[i];
+	while (count) {
+		uint32_t block = waiting[--count];
 		for (uint32_t e = reach->first_edge[block]; e < reach->first_edge[block + 1]; e++) {
 			uint32_t to = reach->targets[e];
 			if (reach->marks[to] == MARK_REACHABLE)

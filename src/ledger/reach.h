@@ -44,10 +44,11 @@ enum reach_verdict { REACH_REACHABLE, REACH_DIRECT, REACH_INDIRECT };
 struct reach;
 
 /*
- * Begins with the live blocks, which are copied, in any order. Of several with one address all but
- * one are taken to be reachable. Errors: no memory; ERROR_UNSUPPORTED for 2^32 - 1 blocks or more.
+ * Begins with the live blocks, in any order: an array of malloc(3) that is the marker's from now
+ * on, also after an error. Of several with one address all but one are taken to be reachable.
+ * Errors: no memory; ERROR_UNSUPPORTED for 2^32 - 1 blocks or more.
  */
-struct error *reach_create(const struct reach_block *blocks, size_t count, struct reach **ret);
+struct error *reach_create(struct reach_block *blocks, size_t count, struct reach **ret);
 void reach_destroy(struct reach *reach);
 
 /* Words that are in use and in no memory of the list: registers. */

@@ -64,3 +64,30 @@ struct error *ledger_visit_live(const struct ledger *ledger,
 	}
 	return NULL;
 }
+
+static bool is_resizing(const struct space *space)
+{
+	size_t cursor = 0;
+	struct map_entry *entry;
+	while ((entry = map_next(&space->threads.by_tid, &cursor)))
+		if (((const struct ledger_thread *)entry->value)->open_count)
+			return true;
+	return false;
+}
+
+struct error *ledger_visit_space(const struct ledger *ledger, space_id space,
+				 struct error *(*visit)(void *context,
+							const struct ledger_live *block),
+				 void *context, bool *resizing_ret)
+{
+	const struct visitor visitor = {visit, context};
+	const struct space *found = map_get(&ledger->spaces, space.v);
+	*resizing_ret = found && is_resizing(found);
+	return found ? visit_space(&visitor, found) : NULL;
+}
+
+bool ledger_has_inherited(const struct ledger *ledger, space_id space)
+{
+	const struct space *found = map_get(&ledger->spaces, space.v);
+	return found && found->inherits;
+}

@@ -107,21 +107,30 @@ static struct error *read_memory(struct session *session, struct session_space *
 
 /* ---- blocks */
 
+struct list {
+	struct reach_block *items;
+	size_t count, capacity;
+};
+
+static struct error *add_block(void *context, const struct ledger_live *block)
+{
+	struct list *list = context;
+	if (list->count == list->capacity &&
+	    !array_reserve(&list->items, &list->capacity, list->count + 1, sizeof *list->items))
+		return error_no_memory();
+	list->items[list->count++] =
+		(struct reach_block){block->address.v, block->size_bytes, block->site};
+	return NULL;
+}
+
 static struct error *list_blocks(const struct session *session, space_id space, struct reach **ret,
 				 bool *resizing_ret)
 {
-	_cleanup_free_ struct ledger_live *live = NULL;
-	size_t count = 0;
-	struct error *err = ledger_live_blocks(session->ledger, space, &live, &count, resizing_ret);
-	if (err)
-		return err;
-	_cleanup_free_ struct reach_block *blocks = calloc(count + 1, sizeof *blocks);
-	if (!blocks)
-		return error_no_memory();
-	for (size_t i = 0; i < count; i++)
-		blocks[i] =
-			(struct reach_block){live[i].address.v, live[i].size_bytes, live[i].site};
-	return reach_create(blocks, count, ret);
+	struct list list = {0};
+	struct error *err =
+		ledger_visit_space(session->ledger, space, add_block, &list, resizing_ret);
+	_cleanup_free_ struct reach_block *items = list.items;
+	return err ? err : reach_create(take_ptr(items), list.count, ret);
 }
 
 struct verdicts {
