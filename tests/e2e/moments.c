@@ -4,6 +4,7 @@
  * later: each is acted on when it comes, and nothing is left behind.
  */
 #include <check.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,7 +103,7 @@ START_TEST(they_are_left_alone_where_that_is_asked_for)
 	phases_start_traced(&scratch, ARGV("--usdt", "ignore"), &phases);
 	phases_tell(&phases, "probe mark");
 	phases_tell(&phases, "load %s", plugin);
-	process_wait_output(&phases.process, "semaphores 0 0 0\n");
+	process_wait_output(&phases.process, "semaphores 0 0 0 ");
 	ck_assert_int_eq(phases_finish(&phases), 0);
 	tracealloc_report(&scratch, &report);
 	ck_assert_uint_eq(mark_count(&report), 0);
@@ -135,7 +136,7 @@ START_TEST(probes_of_a_library_that_is_loaded_later_are_obeyed)
 	_cleanup_free_ char *plugin = build_plugin(&scratch);
 	phases_start_traced(&scratch, ARGV("--engine", engine_name(_i)), &phases);
 	phases_tell(&phases, "load %s", plugin);
-	process_wait_output(&phases.process, "semaphores 1 1 0\n");
+	process_wait_output(&phases.process, "semaphores 1 1 0 ");
 	phases_tell(&phases, "load %s", plugin);
 	ck_assert_int_eq(phases_finish(&phases), 0);
 	tracealloc_report(&scratch, &report);
@@ -167,24 +168,77 @@ START_TEST(after_an_attach_nothing_is_left_of_them)
 	_cleanup_free_ char *plugin = build_plugin(&scratch);
 	phases_start(&scratch, &phases);
 	phases_tell(&phases, "load %s", plugin);
-	ck_assert_uint_eq(times_said(&phases, "semaphores 0 0 0\n"), 1);
+	ck_assert_uint_eq(times_said(&phases, "semaphores 0 0 0 "), 1);
 	tracealloc_start_attach(&scratch, ARGV("--engine", engine_name(_i)), phases.pid, &attach);
 	phases_until_answered(&scratch, phases.pid);
 	phases_tell(&phases, "load %s", plugin);
-	ck_assert_uint_eq(times_said(&phases, "semaphores 1 1 0\n"), 1);
+	ck_assert_uint_eq(times_said(&phases, "semaphores 1 1 0 "), 1);
 	phases_tell(&phases, "probe mark");
 	process_signal(&attach, SIGINT);
 	ck_assert_int_eq(process_wait(&attach), 0);
 	status_until_untraced(phases.pid);
 	code_expect_clean(phases.pid);
 	phases_tell(&phases, "load %s", plugin);
-	ck_assert_uint_eq(times_said(&phases, "semaphores 0 0 0\n"), 2);
+	ck_assert_uint_eq(times_said(&phases, "semaphores 0 0 0 "), 2);
 	phases_tell(&phases, "probe mark");
 	ck_assert_int_eq(phases_finish(&phases), 0);
 	tracealloc_report(&scratch, &report);
 	ck_assert_uint_eq(mark_count(&report), 8);
 	expect_plugin_marks(&report, 0);
 	expect_mark(&report, 7, "mark", "made of a buffer");
+}
+END_TEST
+
+/* The word after a text of the program's output, as strtoull(3) reads it. */
+static uint64_t said(struct phases *phases, const char *text, int base)
+{
+	_cleanup_free_ char *output = process_output(&phases->process);
+	const char *at = strstr(output, text);
+	ck_assert_msg(at != NULL, "no \"%s\" in: %s", text, output);
+	return strtoull(at + strlen(text), NULL, base);
+}
+
+static unsigned semaphore_of(pid_t pid, uint64_t address)
+{
+	char path[32];
+	uint16_t value;
+	snprintf(path, sizeof path, "/proc/%d/mem", pid);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pread(fd, &value, sizeof value, (off_t)address), sizeof value);
+	return value;
+}
+
+/* Whether they are followed or not. */
+START_TEST(nothing_is_left_of_them_in_children)
+{
+	static const char *const policies[] = {"children", "none"};
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_phases_ struct phases phases = {0};
+	_cleanup_process_ struct process attach = {0};
+
+	scratch_make(&scratch);
+	phases_use_directory(&scratch);
+	_cleanup_free_ char *plugin = build_plugin(&scratch);
+	phases_start(&scratch, &phases);
+	phases_tell(&phases, "load %s", plugin);
+	uint64_t address = said(&phases, "semaphores 0 0 0 at ", 16);
+	tracealloc_start_attach(
+		&scratch,
+		ARGV("--engine", engine_name(_i % ENGINES), "--follow", policies[_i / ENGINES]),
+		phases.pid, &attach);
+	phases_until_answered(&scratch, phases.pid);
+	ck_assert_uint_eq(semaphore_of(phases.pid, address), 1);
+	phases_tell(&phases, "fork");
+	pid_t child = (pid_t)said(&phases, "child ", 10);
+	process_signal(&attach, SIGINT);
+	ck_assert_int_eq(process_wait(&attach), 0);
+	status_until_untraced(phases.pid);
+	status_until_untraced(child);
+	ck_assert_uint_eq(semaphore_of(phases.pid, address), 0);
+	ck_assert_uint_eq(semaphore_of(child, address), 0);
+	code_expect_clean(child);
+	ck_assert_int_eq(phases_finish(&phases), 0);
 }
 END_TEST
 
@@ -267,6 +321,7 @@ int main(void)
 	tcase_add_loop_test(probes, probes_of_a_library_that_is_loaded_later_are_obeyed, 0,
 			    ENGINES);
 	tcase_add_loop_test(probes, after_an_attach_nothing_is_left_of_them, 0, ENGINES);
+	tcase_add_loop_test(probes, nothing_is_left_of_them_in_children, 0, 2 * ENGINES);
 	tcase_add_loop_test(functions, a_function_that_is_loaded_later_resets_the_peak, 0, ENGINES);
 	tcase_add_loop_test(functions, functions_that_are_loaded_later_take_snapshots, 0,
 			    2 * ENGINES);

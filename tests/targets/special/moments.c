@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A shared object for the phases target, with static probes that have semaphores. Each call of
- * plugin_phase() says "semaphores MARK RESET SNAPSHOT"; its probes are passed only while they are
- * raised.
+ * plugin_phase() says "semaphores MARK RESET SNAPSHOT at ADDRESS", that of the first; its probes
+ * are passed only while they are raised.
  */
 #define _SDT_HAS_SEMAPHORES 1
 #include <stdio.h>
@@ -26,8 +26,9 @@ void plugin_phase(void)
 {
 	char text[200], local[] = "of the stack";
 
-	snprintf(text, sizeof text, "semaphores %d %d %d\n", tracealloc_mark_semaphore,
-		 tracealloc_reset_peak_semaphore, tracealloc_snapshot_semaphore);
+	snprintf(text, sizeof text, "semaphores %d %d %d at %p\n", tracealloc_mark_semaphore,
+		 tracealloc_reset_peak_semaphore, tracealloc_snapshot_semaphore,
+		 (void *)&tracealloc_mark_semaphore);
 	if (write(1, text, strlen(text)) < 0)
 		return;
 	if (tracealloc_reset_peak_semaphore)
