@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "lib/code.h"
 #include "lib/engine.h"
+#include "lib/phases.h"
 #include "lib/suite.h"
 #include "lib/tracealloc.h"
 
@@ -251,6 +252,7 @@ START_TEST(from_a_container_beside_it_it_is_process_1)
 	pid_t pid;
 
 	scratch_make(&scratch);
+	phases_use_directory(&scratch);
 	make_root(&scratch);
 	free(build(&scratch, ARGV("-O1", "-g", "-pthread")));
 	start_inmate(&scratch, 1, &inmate, &pid);
