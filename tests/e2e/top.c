@@ -231,6 +231,29 @@ START_TEST(a_snapshot_is_saved_and_can_be_asked)
 }
 END_TEST
 
+/* The picture in the README is drawn by that script. */
+START_TEST(the_screen_can_be_drawn)
+{
+	_cleanup_setting_ struct setting setting = {0};
+	char command[512];
+	setting_start("--interval 200ms", &setting);
+	phases_tell(&setting.phases, "grow 100 1000");
+	until(&setting.terminal, "in 100 blocks");
+	until(&setting.terminal, "phases.c:");
+	snprintf(command, sizeof command,
+		 "tmux -S %s capture-pane -e -N -p | scripts/terminal-svg 100 20 | python3 -c "
+		 "'import sys, xml.dom.minidom as x; [print(t.firstChild.data) for t in "
+		 "x.parse(sys.stdin.buffer).getElementsByTagName(\"text\")]'",
+		 setting.terminal.socket);
+	ck_assert_int_eq(process_call(&setting.scratch, "drawing", ARGV("sh", "-c", command)), 0);
+	_cleanup_free_ char *drawn = tracealloc_text(&setting.scratch, "drawing.out");
+	ck_assert_msg(strstr(drawn, "live 97.7 KiB in 100 blocks, peak 97.7 KiB"), "%s", drawn);
+	ck_assert_msg(strstr(drawn, "\n[bytes]\nblocks\nchange\n"), "%s", drawn);
+	ck_assert_msg(strstr(drawn, "phases.c:"), "%s", drawn);
+	ck_assert_msg(strstr(drawn, "\nq quit\n? help\n"), "%s", drawn);
+}
+END_TEST
+
 START_TEST(another_size_of_the_terminal_shows_at_once)
 {
 	_cleanup_setting_ struct setting setting = {0};
@@ -501,6 +524,7 @@ int main(void)
 	tcase_add_test(tests, keys_order_group_and_filter);
 	tcase_add_test(tests, a_row_has_stacks);
 	tcase_add_test(tests, a_snapshot_is_saved_and_can_be_asked);
+	tcase_add_test(tests, the_screen_can_be_drawn);
 	tcase_add_test(tests, another_size_of_the_terminal_shows_at_once);
 	tcase_add_test(tests, it_can_be_stopped_and_goes_on);
 	tcase_add_test(tests, stopped_or_in_the_background_it_still_can_be_ended);
