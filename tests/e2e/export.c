@@ -32,9 +32,11 @@ static const struct {
 	{"a tree of processes", "ls -lR /usr/share/doc/b* | sort | sed s/a/b/ | wc -l"},
 };
 
-static const char *const readers[] = {
-	"csv",	  "awk", "ms_print", "callgrind_annotate", "dhat-json", "speedscope-json",
-	"protoc", NULL};
+static const char *const readers[] = {"text",	   "csv",
+				      "html",	   "awk",
+				      "ms_print",  "callgrind_annotate",
+				      "dhat-json", "speedscope-json",
+				      "protoc",	   NULL};
 
 static bool is_there(const char *program)
 {
@@ -137,9 +139,9 @@ START_TEST(readers_show_all_that_was_allocated_too)
 	scratch_make(&scratch);
 	_cleanup_free_ char *snapshot = record(&scratch, programs[0].command, "a.snapshot");
 	printf("all that was allocated by %s\n", programs[0].command);
-	expect_equal(
-		&scratch, "total", snapshot,
-		ARGV("csv", "awk", "callgrind_annotate", "dhat-json", "speedscope-json", "protoc"));
+	expect_equal(&scratch, "total", snapshot,
+		     ARGV("text", "csv", "html", "awk", "callgrind_annotate", "dhat-json",
+			  "speedscope-json", "protoc"));
 }
 END_TEST
 

@@ -119,6 +119,48 @@ def read_csv(file, show):
     return sums, sum(sums.values())
 
 
+def read_text(file, show):
+    """The body of a report, which has the names of lines and rounded sizes."""
+    with open(file) as stream:
+        text = stream.read()
+    rows = re.findall(r"^#\d+: (.*): ([\d.]+ KiB)$", text, re.M)
+    total = re.search(r"^Total allocated size: ([\d.]+ KiB)$", text, re.M).group(1)
+    return [(amount, name) for name, amount in rows], total
+
+
+def kib(value):
+    return "%.1f KiB" % (value / 1024)
+
+
+def read_html(file, show):
+    """The data in the page; what a browser makes of it is compared in html_browser.py."""
+    with open(file) as stream:
+        data = json.loads(re.search(r'id="data">(.*?)</script>', stream.read(), re.S).group(1))
+    sites, nodes, frames, strings = (data[name] for name in ("sites", "nodes", "frames", "strings"))
+
+    def at(table, name, i):
+        return table[name][i] if isinstance(table[name], list) else 0
+
+    def line_of(frame):
+        def text(name):
+            return strings[at(frames, name, frame)]
+        if text("file") and at(frames, "line", frame):
+            return "%s:%d" % (text("label") or text("file"), at(frames, "line", frame))
+        place = base(text("module") or "")
+        if text("function"):
+            return "%s (%s)" % (text("function"), place) if place else text("function")
+        return "%s+%s" % (place, frames["offset"].get(str(frame), "0x0")) if place else "<unknown>"
+
+    sums = collections.Counter()
+    for i in range(sites["count"]):
+        node = at(sites, "leaf", i) - 1
+        for _ in range(at(sites, "charged", i)):
+            node -= at(nodes, "up", node)
+        label = line_of(at(nodes, "frame", node)) if node >= 0 else "<unknown>"
+        sums[label] += at(sites, show + "_bytes", i)
+    return sums, sum(sums.values())
+
+
 def read_folded(file, show):
     program = """{
         value = $NF; sub(/ [0-9]+$/, ""); count = split($0, frames, ";")
@@ -327,6 +369,8 @@ def read_speedscope_app(file, show):
 # READER: the format, what reads it, the names of the report's sums, how a number is shown.
 READERS = {
     "csv": ("csv", read_csv, None, None),
+    "text": ("text", read_text, None, kib),
+    "html": ("html", read_html, None, None),
     "awk": ("folded", read_folded, None, None),
     "ms_print": ("massif", read_massif, None, None),
     "callgrind_annotate": ("callgrind", read_callgrind, file_and_function_of, None),
@@ -339,6 +383,11 @@ READERS = {
 }
 
 
+def plain(name):
+    """Of a function with its line, the function."""
+    return name if isinstance(name, str) else name[0]
+
+
 def top(sums):
     return sorted(((value, name) for name, value in sums.items() if value),
                   key=lambda row: (-row[0], str(row[1])))[:TOP]
@@ -348,7 +397,7 @@ def compare(reader, reports, exported, scratch, show):
     form, read, name, shown = READERS[reader]
     file = os.path.join(scratch, "exported." + reader)
     command = [reports.tracealloc, "export", "--format=" + form, "--show=" + show, "--report", file]
-    command += ["--top=1000000000"] if form == "csv" else []
+    command += ["--top=1000000000"] if form in ("csv", "text") else []
     output_of(*command, exported)
     sums, total = read(file, show)
     want, want_total = reports.sums(show, name) if name else reports.lines(show)
@@ -358,8 +407,8 @@ def compare(reader, reports, exported, scratch, show):
         raise Different("there are %d rows, not %d" % (len(got_top), len(want_top)))
     if shown:
         # Of rows that are equal any may come first.
-        rows = {(shown(value), name[0]) for name, value in want.items()}
-        want_top = [row if row in rows and row[0] == shown(value) else (shown(value), name[0])
+        rows = {(shown(value), plain(name)) for name, value in want.items()}
+        want_top = [row if row in rows and row[0] == shown(value) else (shown(value), plain(name))
                     for row, (value, name) in zip(got_top, want_top)]
         want_total = shown(want_total)
     if total != want_total:
