@@ -328,6 +328,18 @@ bool proc_auxiliary(pid_t pid, uint64_t type, uint64_t *ret)
 	return false;
 }
 
+/*
+ * A title that a process wrote over its arguments (setproctitle(3bsd)) is followed by zeroes, which
+ * look like many empty arguments. At the end of a command line two are taken for those.
+ */
+static size_t length_without_zeroes(const char *text, size_t length)
+{
+	size_t end = length;
+	while (end && text[end - 1] == 0)
+		end--;
+	return length - end > 2 ? end + 1 : length;
+}
+
 struct error *proc_command(pid_t pid, char ***argv_ret, size_t *count_ret)
 {
 	char path[64];
@@ -346,6 +358,7 @@ struct error *proc_command(pid_t pid, char ***argv_ret, size_t *count_ret)
 		while (length && text[length - 1] == '\n')
 			text[--length] = 0;
 	}
+	length = length_without_zeroes(text, length);
 	size_t count = 0;
 	for (size_t i = 0; i < length; i += strlen(text + i) + 1)
 		count++;

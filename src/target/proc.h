@@ -77,7 +77,8 @@ bool proc_auxiliary(pid_t pid, uint64_t type, uint64_t *ret);
 
 /*
  * The command line, as a NULL-terminated array in one allocation owned by the caller (free the
- * array); a process without one gives its comm.
+ * array); a process without one gives its comm. Two and more empty arguments at its end are left
+ * out.
  */
 struct error *proc_command(pid_t pid, char ***argv_ret, size_t *count_ret);
 

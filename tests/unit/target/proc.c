@@ -512,6 +512,27 @@ START_TEST(arguments_are_kept_apart_empty_ones_too)
 }
 END_TEST
 
+static void become_a_title(int to)
+{
+	static const char *const title[] = {"server: idle", SLEEP, "", "", "", NULL};
+	dup2(to, STDOUT_FILENO);
+	execv("/proc/self/exe", (char *const *)title);
+}
+
+START_TEST(the_zeroes_behind_a_title_are_no_arguments)
+{
+	_cleanup_child_ struct child child = start_child(become_a_title);
+	wait_for_word(&child);
+	_cleanup_free_ char **argv = NULL;
+	size_t count;
+	ok(proc_command(child.pid, &argv, &count));
+	ck_assert_uint_eq(count, 2);
+	ck_assert_str_eq(argv[0], "server: idle");
+	ck_assert_str_eq(argv[1], SLEEP);
+	ck_assert_ptr_null(argv[2]);
+}
+END_TEST
+
 START_TEST(a_process_without_a_command_line_gives_its_name)
 {
 	_cleanup_child_ struct child child = start_child(end_at_once);
@@ -557,6 +578,7 @@ static TCase *processes(void)
 	tcase_add_test(tests, of_a_process_that_is_gone_nothing_is_said);
 	tcase_add_test(tests, the_first_process_of_a_pid_namespace_is_1_inside);
 	tcase_add_test(tests, arguments_are_kept_apart_empty_ones_too);
+	tcase_add_test(tests, the_zeroes_behind_a_title_are_no_arguments);
 	tcase_add_test(tests, a_process_without_a_command_line_gives_its_name);
 	tcase_add_test(tests, the_auxiliary_vector_is_the_one_we_were_given);
 	return tests;
