@@ -203,10 +203,11 @@ static bool get_field(char *line, void *to, const struct field *fields, size_t c
 static bool get_head(char *text, size_t bytes, char **head_ret, char **rest_ret)
 {
 	size_t count = strlen(first_word);
-	char *end = memchr(text, '\n', bytes);
-	if (!end || strlen(text) != bytes || text[bytes - 1] != '\n' ||
+	/* With a NUL in it the packet's copy ends there. */
+	if (!bytes || strlen(text) != bytes || text[bytes - 1] != '\n' ||
 	    strncmp(text, first_word, count) != 0)
 		return false;
+	char *end = strchr(text, '\n');
 	*end = '\0';
 	*head_ret = text + count;
 	*rest_ret = end + 1;

@@ -96,6 +96,22 @@ START_TEST(what_is_cut_off_is_no_message)
 }
 END_TEST
 
+/* Of what follows the NUL no copy is made, so nothing may look for it there. */
+START_TEST(a_nul_ends_no_message)
+{
+	enum { BYTES = 4000 };
+	static const char start[] = "tracealloc-control-1 ";
+	for (size_t at = 0; at <= sizeof start; at++) {
+		_cleanup_free_ char *packet = malloc(BYTES);
+		memset(packet, 'x', BYTES);
+		memcpy(packet, start, sizeof start - 1);
+		packet[at] = '\0';
+		packet[BYTES - 1] = '\n';
+		ck_assert(!is_understood(packet, BYTES));
+	}
+}
+END_TEST
+
 START_TEST(random_bytes_do_no_harm)
 {
 	struct control_request request = {.verb = CONTROL_MARK, .pid = 77, .name = "a name"};
@@ -121,6 +137,7 @@ int main(void)
 	tcase_add_test(cases, a_reply_comes_as_it_was_sent_and_fits_a_packet);
 	tcase_add_test(cases, a_refusal_is_an_error_of_the_same_kind);
 	tcase_add_test(cases, what_is_cut_off_is_no_message);
+	tcase_add_test(cases, a_nul_ends_no_message);
 	tcase_add_test(cases, random_bytes_do_no_harm);
 	suite_add_tcase(suite, cases);
 	SRunner *runner = srunner_create(suite);
