@@ -153,6 +153,56 @@ START_TEST(other_peoples_programs_have_the_totals_of_dhat)
 }
 END_TEST
 
+/*
+ * perl keeps its environment in a table of its own, so it must be the one that valgrind gives to
+ * what it runs: a line each.
+ */
+static int call_in(const struct scratch *scratch, char *variables, const char *const command[])
+{
+	enum { WORDS = 256 };
+	const char *words[WORDS] = {"env", "-i"};
+	size_t count = 2;
+	for (char *save, *line = strtok_r(variables, "\n", &save); line && count < WORDS - 16;
+	     line = strtok_r(NULL, "\n", &save))
+		words[count++] = line;
+	for (size_t i = 0; command[i]; i++)
+		words[count++] = command[i];
+	return process_call(scratch, "traced", words);
+}
+
+START_TEST(perl_has_the_totals_of_dhat)
+{
+	static const char *const programs[] = {
+		"1", "my %h; $h{$_}=\"x$_\" for 1..2000; print scalar keys %h",
+		"my $s=join \"\", map {\"y\"x$_.\"-\"} 1..300; $s=~s/(y+)/z$1/g for 1..20; "
+		"print length $s"};
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_report_ struct report report = {0};
+	if (!have("valgrind") || !have("perl"))
+		return;
+	scratch_make(&scratch);
+	_cleanup_free_ char *path = strdup(getenv("PATH"));
+	clearenv();
+	setenv("PATH", path, 1);
+	setenv("PERL_HASH_SEED", "0", 1);
+	setenv("PERL_PERTURB_KEYS", "0", 1);
+	_cleanup_json_ json_t *dhat = run_dhat(&scratch, ARGV("perl", "-e", programs[_i]));
+	ck_assert_int_eq(
+		process_call(&scratch, "environment",
+			     ARGV("valgrind", "--tool=dhat", "--dhat-out-file=/dev/null", "env")),
+		0);
+	_cleanup_free_ char *variables = tracealloc_text(&scratch, "environment.out");
+	_cleanup_free_ char *tracealloc = suite_tracealloc();
+	_cleanup_free_ char *json = scratch_file(&scratch, "report.json");
+	ck_assert_int_eq(call_in(&scratch, variables,
+				 ARGV(tracealloc, "run", "--format", "json", "--top", "100000",
+				      "--report", json, "perl", "-e", programs[_i])),
+			 0);
+	tracealloc_report(&scratch, &report);
+	expect_totals(&report, dhat, "perl");
+}
+END_TEST
+
 /* The number after text, thousands separated by commas. */
 static int64_t number_after(const char *all, const char *text)
 {
@@ -229,6 +279,7 @@ int main(void)
 	tcase_add_test(tests, the_breakdown_at_the_peak_is_that_of_dhat);
 	tcase_add_loop_test(tests, other_peoples_programs_have_the_totals_of_dhat, 0,
 			    sizeof commands / sizeof *commands);
+	tcase_add_loop_test(tests, perl_has_the_totals_of_dhat, 0, 3);
 	tcase_add_test(tests, totals_are_those_of_memcheck);
 	tcase_add_test(tests, totals_are_those_of_heaptrack);
 	return suite_run(suite);
