@@ -44,39 +44,62 @@ static struct cursor next_note(struct cursor *notes, bool *ours_ret)
 }
 
 /*
- * base: where the section .stapsdt.base lies, which prelinking moves together with what the notes
- * speak of; each has its former address. 0: it is not there. False: the note is malformed.
+ * What else a note's addresses are held against. base: where the section .stapsdt.base lies, which
+ * prelinking moves together with what the notes speak of; each has its former address. 0: it is not
+ * there. Semaphores lie in the section .probes, and nothing else does.
  */
-static bool read_probe(struct cursor *cursor, uint64_t base, struct image_static_probe *ret)
+struct places {
+	uint64_t base;
+	uint64_t semaphores, semaphore_bytes;
+};
+
+static struct places find_places(const struct image *image)
+{
+	struct places places = {0};
+	const Elf_Data *semaphores = image_section(image->elf, ".probes", &places.semaphores);
+	image_section(image->elf, ".stapsdt.base", &places.base);
+	places.semaphore_bytes = semaphores ? semaphores->d_size : 0;
+	return places;
+}
+
+static bool is_semaphore(const struct places *places, uint64_t address)
+{
+	uint64_t offset = address - places->semaphores;
+	return offset < places->semaphore_bytes &&
+	       places->semaphore_bytes - offset >= sizeof(uint16_t);
+}
+
+/* False: the note is malformed. */
+static bool read_probe(struct cursor *cursor, const struct places *places,
+		       struct image_static_probe *ret)
 {
 	uint64_t pc = cursor_fixed(cursor, ADDRESS_BYTES);
 	uint64_t former_base = cursor_fixed(cursor, ADDRESS_BYTES);
 	uint64_t semaphore = cursor_fixed(cursor, ADDRESS_BYTES);
-	uint64_t moved = base ? base - former_base : 0;
+	uint64_t moved = places->base ? places->base - former_base : 0;
 	ret->address.v = pc + moved;
 	ret->semaphore.v = semaphore ? semaphore + moved : 0;
 	ret->provider = cursor_string(cursor);
 	ret->name = cursor_string(cursor);
 	ret->arguments = cursor_string(cursor);
-	return !cursor->failed;
+	return !cursor->failed && (!semaphore || is_semaphore(places, ret->semaphore.v));
 }
 
 void image_static_probes_visit(const struct image *image,
 			       bool (*visit)(void *context, const struct image_static_probe *probe),
 			       void *context)
 {
-	uint64_t base = 0;
 	const Elf_Data *data = image_section(image->elf, ".note.stapsdt", NULL);
 	if (!data)
 		return;
-	image_section(image->elf, ".stapsdt.base", &base);
+	const struct places places = find_places(image);
 	struct cursor notes = {.at = data->d_buf, .end = (uint8_t *)data->d_buf + data->d_size};
 	while (notes.at < notes.end) {
 		bool ours;
 		struct image_static_probe probe;
 		struct cursor note = next_note(&notes, &ours);
 		if (note.failed ||
-		    (ours && read_probe(&note, base, &probe) && !visit(context, &probe)))
+		    (ours && read_probe(&note, &places, &probe) && !visit(context, &probe)))
 			return;
 	}
 }

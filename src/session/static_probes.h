@@ -8,8 +8,9 @@
  * thread.
  *
  * What the notes say is untrusted. A breakpoint goes to an instruction in the module's own code
- * that is a nop, there and in its file; a semaphore is written to where it lies in a private,
- * writable mapping. A target that lies about either harms itself alone.
+ * that is a nop, there and in its file; a semaphore is written to where it lies in the file's
+ * section for them and in a private, writable mapping. A target that lies about either harms itself
+ * alone.
  */
 #ifndef SESSION_STATIC_PROBES_H
 #define SESSION_STATIC_PROBES_H

@@ -4,6 +4,7 @@
  * later: each is acted on when it comes, and nothing is left behind.
  */
 #include <check.h>
+#include <elf.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -242,6 +243,78 @@ START_TEST(nothing_is_left_of_them_in_children)
 }
 END_TEST
 
+/* The section header of that name in an ELF file's bytes. */
+static Elf64_Shdr *section(char *bytes, const char *name)
+{
+	Elf64_Ehdr *header = (void *)bytes;
+	Elf64_Shdr *sections = (void *)(bytes + header->e_shoff);
+	const char *names = bytes + sections[header->e_shstrndx].sh_offset;
+	for (int i = 0; i < header->e_shnum; i++)
+		if (strcmp(names + sections[i].sh_name, name) == 0)
+			return &sections[i];
+	ck_abort_msg("no section %s", name);
+}
+
+/* Numbers that lie may cost marks, and the program nothing. */
+START_TEST(notes_that_lie_do_no_harm)
+{
+	enum { COPIES = 20, CHANGES = 6 };
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_phases_ struct phases phases = {0};
+	size_t size;
+
+	scratch_make(&scratch);
+	phases_use_directory(&scratch);
+	_cleanup_free_ char *plugin = build_plugin(&scratch);
+	_cleanup_free_ char *bytes = scratch_read(plugin, &size);
+	const Elf64_Shdr *notes = section(bytes, ".note.stapsdt");
+	phases_start_traced(&scratch, ARGV("--engine", engine_name(_i)), &phases);
+	srandom(5);
+	for (int copy = 0; copy < COPIES; copy++) {
+		char name[32];
+		_cleanup_free_ char *changed = malloc(size);
+		memcpy(changed, bytes, size);
+		for (int i = 0; i < CHANGES; i++)
+			changed[notes->sh_offset + (size_t)random() % notes->sh_size] ^=
+				(char)(1 << random() % 8);
+		snprintf(name, sizeof name, "copy-%d.so", copy);
+		_cleanup_free_ char *path = scratch_file(&scratch, name);
+		scratch_write(path, changed, size);
+		phases_tell(&phases, "load %s", path);
+	}
+	ck_assert_int_eq(phases_finish(&phases), 0);
+}
+END_TEST
+
+START_TEST(a_probe_on_no_nop_is_told)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_phases_ struct phases phases = {0};
+	_cleanup_report_ struct report report = {0};
+	size_t size;
+
+	scratch_make(&scratch);
+	phases_use_directory(&scratch);
+	_cleanup_free_ char *plugin = build_plugin(&scratch);
+	_cleanup_free_ char *bytes = scratch_read(plugin, &size);
+	Elf64_Shdr *notes = section(bytes, ".note.stapsdt");
+	/* The address of the first becomes that where the code begins. */
+	Elf64_Nhdr *note = (void *)(bytes + notes->sh_offset);
+	uint64_t address = section(bytes, ".text")->sh_addr;
+	memcpy((char *)(note + 1) + note->n_namesz, &address, sizeof address);
+	scratch_write(plugin, bytes, size);
+	phases_start_traced(&scratch, ARGV("--depth", "8"), &phases);
+	phases_tell(&phases, "load %s", plugin);
+	phases_tell(&phases, "load %s", plugin);
+	ck_assert_int_eq(phases_finish(&phases), 0);
+	tracealloc_report(&scratch, &report);
+	ck_assert_uint_eq(mark_count(&report), 2 * 6);
+	_cleanup_free_ char *errors = tracealloc_text(&scratch, "traced.err");
+	ck_assert_ptr_nonnull(strstr(errors, "is not heeded: there is no nop at 0x"));
+	ck_assert_ptr_eq(strchr(errors, '\n'), errors + strlen(errors) - 1);
+}
+END_TEST
+
 /* ---- functions of modules that are loaded later */
 
 START_TEST(a_function_that_is_loaded_later_resets_the_peak)
@@ -322,6 +395,8 @@ int main(void)
 			    ENGINES);
 	tcase_add_loop_test(probes, after_an_attach_nothing_is_left_of_them, 0, ENGINES);
 	tcase_add_loop_test(probes, nothing_is_left_of_them_in_children, 0, 2 * ENGINES);
+	tcase_add_loop_test(probes, notes_that_lie_do_no_harm, 0, ENGINES);
+	tcase_add_test(probes, a_probe_on_no_nop_is_told);
 	tcase_add_loop_test(functions, a_function_that_is_loaded_later_resets_the_peak, 0, ENGINES);
 	tcase_add_loop_test(functions, functions_that_are_loaded_later_take_snapshots, 0,
 			    2 * ENGINES);

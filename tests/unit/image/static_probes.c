@@ -150,6 +150,7 @@ START_TEST(addresses_move_with_the_base_section)
 	list_all(path, &before);
 	_cleanup_free_ unsigned char *bytes = fixture_read(path, &count);
 	section(bytes, ".stapsdt.base")->sh_addr += MOVED_BYTES;
+	section(bytes, ".probes")->sh_addr += MOVED_BYTES;
 	write_bytes(path, bytes, count);
 	list_all(path, &after);
 	unsigned long address, semaphore, moved_address, moved_semaphore;
@@ -158,6 +159,36 @@ START_TEST(addresses_move_with_the_base_section)
 			 2);
 	ck_assert_uint_eq(moved_address - address, MOVED_BYTES);
 	ck_assert_uint_eq(moved_semaphore - semaphore, MOVED_BYTES);
+	fixture_remove(directory);
+}
+END_TEST
+
+/* Nothing else of a target's is to be counted up. */
+START_TEST(a_semaphore_lies_among_the_semaphores)
+{
+	char *directory = fixture_directory();
+	size_t count;
+	struct listing listing;
+	_cleanup_free_ char *path = build(directory, "-shared -fPIC");
+	_cleanup_free_ unsigned char *bytes = fixture_read(path, &count);
+	Elf64_Shdr *semaphores = section(bytes, ".probes");
+	ck_assert_uint_eq(semaphores->sh_size, 4);
+	size_t found[5];
+	for (size_t size = 0; size <= 4; size++) {
+		semaphores->sh_size = size;
+		write_bytes(path, bytes, count);
+		list_all(path, &listing);
+		found[size] = listing.count;
+	}
+	/* One has two probes, the other has one, whichever lies first. */
+	ck_assert_uint_eq(found[0] + found[1], 0);
+	ck_assert(found[2] == 1 || found[2] == 2);
+	ck_assert_uint_eq(found[3], found[2]);
+	ck_assert_uint_eq(found[4], 3);
+	semaphores->sh_addr++;
+	write_bytes(path, bytes, count);
+	list_all(path, &listing);
+	ck_assert_uint_eq(listing.count, 3 - found[2]);
 	fixture_remove(directory);
 }
 END_TEST
@@ -221,6 +252,7 @@ int main(void)
 	tcase_add_test(tests, those_of_a_library_of_the_system_are_listed);
 	tcase_add_test(tests, a_visit_ends_where_it_is_told);
 	tcase_add_test(tests, addresses_move_with_the_base_section);
+	tcase_add_test(tests, a_semaphore_lies_among_the_semaphores);
 	tcase_add_test(tests, damaged_notes_do_no_harm);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);
