@@ -13,14 +13,16 @@ struct error *command_diff(const struct options *options, struct ending *ret)
 	_cleanup_status_line_ struct status status;
 	status_open(options, &status);
 	status_follow(&status, options->lookup.server);
+	struct lookup lookup = options->lookup;
+	lookup.progress = status_symbols(&status);
 	struct log log = command_log(options, &status);
 	_cleanup_output_ struct output output;
 	_cleanup_snapshot_ struct snapshot *old = NULL, *new = NULL;
 	struct error *err = output_open("report", options->report_path, STDOUT_FILENO, &output);
 	if (!err)
-		err = saved_read(options->paths[0], &options->lookup, &log, &old);
+		err = saved_read(options->paths[0], &lookup, &log, &old);
 	if (!err)
-		err = saved_read(options->paths[1], &options->lookup, &log, &new);
+		err = saved_read(options->paths[1], &lookup, &log, &new);
 	status_close(&status);
 	if (err)
 		return err;

@@ -3,9 +3,8 @@
  * Where debug information and source text are looked for besides the places they name themselves.
  *
  * Owns: the directories of --debug-path, the server of --debuginfod and the prefixes of
- * --source-path. Does not: open debug
- * files (image does). Strings are those of the command line, which must live as long. Private to
- * cli; main thread.
+ * --source-path. Does not: open debug files (image does). Strings are those of the command line,
+ * which must live as long. Private to cli; main thread.
  */
 #ifndef CLI_LOOKUP_H
 #define CLI_LOOKUP_H
@@ -26,14 +25,21 @@ struct lookup_move {
 	const char *new;
 };
 
+/* Told about twice a second how many frames were looked up, once that has taken a second. */
+struct lookup_progress {
+	void (*show)(void *context, size_t done, size_t total);
+	void *context;
+};
+
 /* debug_paths is NULL or ends in NULL: debug_paths[debug_count] == NULL. */
 struct lookup {
 	const char **debug_paths;
 	size_t debug_count, debug_capacity;
 	struct lookup_move *moves;
 	size_t move_count, move_capacity;
-	struct debug_server *server; /* --debuginfod; NULL: none is asked */
-	uint64_t fetch_limit_ns;     /* --debuginfod-limit; 0: LOOKUP_FETCH_LIMIT_NS */
+	struct debug_server *server;	 /* --debuginfod; NULL: none is asked */
+	uint64_t fetch_limit_ns;	 /* --debuginfod-limit; 0: LOOKUP_FETCH_LIMIT_NS */
+	struct lookup_progress progress; /* show NULL: nobody is told */
 };
 
 #define LOOKUP_FETCH_LIMIT_NS UINT64_C(120000000000)

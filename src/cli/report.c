@@ -22,6 +22,8 @@ struct error *command_report(const struct options *options, struct ending *ret)
 	_cleanup_status_line_ struct status status;
 	status_open(options, &status);
 	status_follow(&status, options->lookup.server);
+	struct lookup lookup = options->lookup;
+	lookup.progress = status_symbols(&status);
 	struct log log = command_log(options, &status);
 	_cleanup_output_ struct output output;
 	_cleanup_snapshot_ struct snapshot *snapshot = NULL;
@@ -29,8 +31,7 @@ struct error *command_report(const struct options *options, struct ending *ret)
 	if (!err)
 		err = presentation_check(options, &output);
 	if (!err)
-		err = saved_read_all(options->paths, options->path_count, &options->lookup, &log,
-				     &snapshot);
+		err = saved_read_all(options->paths, options->path_count, &lookup, &log, &snapshot);
 	status_close(&status);
 	if (err)
 		return err;

@@ -154,6 +154,25 @@ static void show_fetching(void *context, const char *name, uint64_t done_bytes,
 	pthread_mutex_unlock(&status->lock);
 }
 
+static void show_symbols(void *context, size_t done, size_t total)
+{
+	struct status *status = context;
+	_cleanup_buffer_ struct buffer line = {0};
+	pthread_mutex_lock(&status->lock);
+	if (status->fd >= 0 && terminal_is_ours(status->fd)) {
+		buffer_printf(&line, "tracealloc: symbolizing %zu of %zu frames", done, total);
+		if (line.count > columns_of(status))
+			line.count = columns_of(status);
+		draw(status, &line);
+	}
+	pthread_mutex_unlock(&status->lock);
+}
+
+struct lookup_progress status_symbols(struct status *status)
+{
+	return (struct lookup_progress){show_symbols, status};
+}
+
 void status_follow(struct status *status, struct debug_server *server)
 {
 	const struct debug_server_progress progress = {show_fetching, status};

@@ -40,7 +40,10 @@ const struct session_progress *status_progress(const struct status *status);
 /* The line tells what a server's files take while they are fetched; server may be NULL. */
 void status_follow(struct status *status, struct debug_server *server);
 
-/* Appends that line, as status_render. */
+/* The same for symbols that are looked up; what to give to lookup.progress. */
+struct lookup_progress status_symbols(struct status *status);
+
+/* Appends such a line, as status_render. */
 void status_render_fetching(const char *name, uint64_t done_bytes, uint64_t total_bytes,
 			    size_t columns, struct buffer *out);
 

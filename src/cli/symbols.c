@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "cli/sources.h"
 #include "image/image.h"
 #include "snapshot/resolve.h"
@@ -23,6 +24,8 @@ struct symbols {
 	const struct log *log;
 	struct image **images;
 	bool *asked;
+	size_t done, total; /* frames */
+	uint64_t begun_ns, shown_ns;
 };
 
 static void symbols_deinit(struct symbols *symbols)
@@ -202,9 +205,24 @@ static struct error *complete(const struct symbols *symbols, struct image *image
 	return NULL;
 }
 
+static void tell(struct symbols *symbols)
+{
+	static const uint64_t QUIET_NS = 1000000000, INTERVAL_NS = 500000000;
+	const struct lookup_progress *progress =
+		symbols->lookup ? &symbols->lookup->progress : NULL;
+	uint64_t now_ns = clock_now_ns();
+	symbols->done++;
+	if (!progress || !progress->show || now_ns - symbols->begun_ns < QUIET_NS ||
+	    now_ns - symbols->shown_ns < INTERVAL_NS)
+		return;
+	symbols->shown_ns = now_ns;
+	progress->show(progress->context, symbols->done, symbols->total);
+}
+
 static struct error *add(void *context, struct snapshot *snapshot,
 			 const struct snapshot_frame *frame)
 {
+	tell(context);
 	struct image *image = image_of(context, frame->module);
 	const struct image_position *positions = NULL;
 	size_t count = 0;
@@ -235,6 +253,8 @@ struct error *symbols_resolve(struct snapshot *snapshot, const struct lookup *lo
 		.log = log,
 		.images = calloc(snapshot->module_count + 1, sizeof *symbols.images),
 		.asked = calloc(snapshot->module_count + 1, sizeof *symbols.asked),
+		.total = snapshot->frame_count,
+		.begun_ns = clock_now_ns(),
 	};
 	const struct resolver resolver = {.add = add, .context = &symbols};
 	if (!symbols.images || !symbols.asked)
