@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/buffer.h"
 #include "base/cleanup.h"
+#include "image/line_skim.h"
 #include "image/line_walk.h"
 
 /* Above what the largest units of real programs hold; a hostile one costs some 300 MiB for a while.
@@ -91,13 +92,10 @@ static bool offset_in(const struct line_unit *unit, const Dwarf_Die *die, uint32
  * Adds die as a scope if it has code (declarations and abstract instances have none, and nobody
  * ever asks for them). *enclosing is what its children stand in.
  */
-static struct error *add_scope(struct line_unit *unit, Dwarf_Die *die, struct line_limits *limits,
-			       uint32_t *enclosing)
+static struct error *add_scope(struct line_unit *unit, Dwarf_Die *die, bool inlined,
+			       struct line_limits *limits, uint32_t *enclosing)
 {
-	struct line_scope scope = {
-		.parent = *enclosing,
-		.inlined = dwarf_tag(die) == DW_TAG_inlined_subroutine,
-	};
+	struct line_scope scope = {.parent = *enclosing, .inlined = inlined};
 	if (!offset_in(unit, die, &scope.offset))
 		return NULL;
 	size_t before = unit->ranges.count;
@@ -113,12 +111,21 @@ static struct error *add_scope(struct line_unit *unit, Dwarf_Die *die, struct li
 	return NULL;
 }
 
-static struct error *read_scopes(struct line_unit *unit, struct line_limits *limits)
+static struct error *skim_scopes(struct line_unit *unit, struct line_skim *skim,
+				 struct line_limits *limits)
 {
-	struct line_limits own = *limits;
-	if (own.budget > UNIT_RANGES_MAX)
-		own.budget = UNIT_RANGES_MAX;
-	size_t budget = own.budget;
+	while (line_skim_next(skim)) {
+		*skim->inside = skim->parent;
+		struct error *err =
+			add_scope(unit, &skim->die, skim->inlined, limits, skim->inside);
+		if (err)
+			return err;
+	}
+	return NULL;
+}
+
+static struct error *walk_scopes(struct line_unit *unit, struct line_limits *limits)
+{
 	/* enclosing[d]: the scope that a DIE at depth d stands in. */
 	uint32_t enclosing[LINE_DEPTH_MAX + 1] = {LINE_NONE};
 	struct line_walk walk;
@@ -129,10 +136,27 @@ static struct error *read_scopes(struct line_unit *unit, struct line_limits *lim
 		int tag = dwarf_tag(&walk.die);
 		if (tag != DW_TAG_subprogram && tag != DW_TAG_inlined_subroutine)
 			continue;
-		struct error *err = add_scope(unit, &walk.die, &own, inside);
+		struct error *err = add_scope(unit, &walk.die, tag == DW_TAG_inlined_subroutine,
+					      limits, inside);
 		if (err)
 			return err;
 	}
+	return NULL;
+}
+
+static struct error *read_scopes(struct line_unit *unit, struct line_limits *limits)
+{
+	struct line_limits own = *limits;
+	if (own.budget > UNIT_RANGES_MAX)
+		own.budget = UNIT_RANGES_MAX;
+	size_t budget = own.budget;
+	__attribute__((cleanup(line_skim_deinit))) struct line_skim skim;
+	bool known;
+	struct error *err = line_skim_init(&skim, &unit->root, LINE_NONE, &known);
+	if (!err)
+		err = known ? skim_scopes(unit, &skim, &own) : walk_scopes(unit, &own);
+	if (err)
+		return err;
 	limits->budget -= budget - own.budget;
 	return line_ranges_settle(&unit->ranges, LINE_TIE_LAST);
 }

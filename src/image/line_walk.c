@@ -10,9 +10,9 @@ void line_walk_init(struct line_walk *walk, const Dwarf_Die *unit)
 	walk->begun = false;
 }
 
-static bool may_hold_code(Dwarf_Die *die)
+bool line_walk_descends(unsigned int tag)
 {
-	switch (dwarf_tag(die)) {
+	switch (tag) {
 	case DW_TAG_subprogram:
 	case DW_TAG_inlined_subroutine:
 	case DW_TAG_lexical_block:
@@ -99,5 +99,6 @@ bool line_walk_next(struct line_walk *walk)
 		walk->begun = true;
 		return dwarf_child(&walk->die, &walk->die) == 0;
 	}
-	return (may_hold_code(&walk->die) && step_into(walk)) || step_over(walk);
+	return (line_walk_descends((unsigned int)dwarf_tag(&walk->die)) && step_into(walk)) ||
+	       step_over(walk);
 }

@@ -27,6 +27,9 @@ struct line_walk {
 
 void line_walk_init(struct line_walk *walk, const Dwarf_Die *unit);
 
+/* Whether DIEs of that tag may hold code, so that a pass descends into them. */
+bool line_walk_descends(unsigned int tag);
+
 /* Steps to the next DIE. False at the end, and where the DIEs turn out malformed. */
 bool line_walk_next(struct line_walk *walk);
 
