@@ -127,6 +127,20 @@ struct error *ledger_visit_live(const struct ledger *ledger,
 						       const struct ledger_live *block),
 				void *context);
 
+/* What of a live block tells its age. */
+struct ledger_aged {
+	uint64_t size_bytes;
+	uint64_t born_ns;
+	site_id site;
+};
+
+/*
+ * Copies those of all live blocks, in no order, as fast as memory is: others may be waiting. False,
+ * with *count_ret undefined: there are more than `capacity`.
+ */
+bool ledger_copy_ages(const struct ledger *ledger, struct ledger_aged *ages, size_t capacity,
+		      size_t *count_ret);
+
 /*
  * The same of one space; blocks of open resizes are at their old addresses. *resizing_ret: there
  * are some, so that not every byte of a block is where it says.

@@ -65,6 +65,64 @@ struct error *ledger_visit_live(const struct ledger *ledger,
 	return NULL;
 }
 
+struct copy {
+	struct ledger_aged *items;
+	size_t count, capacity;
+};
+
+static bool copy_one(struct copy *copy, const struct live_block *block)
+{
+	if (copy->count == copy->capacity)
+		return false;
+	copy->items[copy->count++] =
+		(struct ledger_aged){block->size_bytes, block->born_ns, {block->site}};
+	return true;
+}
+
+/* Blocks in the middle of a resize are in no table. */
+static bool copy_open(struct copy *copy, const struct space *space)
+{
+	size_t cursor = 0;
+	struct map_entry *entry;
+	while ((entry = map_next(&space->threads.by_tid, &cursor))) {
+		const struct ledger_thread *thread = entry->value;
+		for (size_t i = 0; i < thread->open_count; i++)
+			if (thread->open[i].block.address &&
+			    !copy_one(copy, &thread->open[i].block))
+				return false;
+	}
+	return true;
+}
+
+static bool copy_space(struct copy *copy, const struct space *space)
+{
+	size_t cursor = 0, in_rest = 0;
+	const struct packed_block *packed;
+	const struct live_block *apart;
+	while ((packed = live_store_next(&space->blocks.store, &cursor))) {
+		struct live_block block = live_block_unpack(packed);
+		if (!copy_one(copy, &block))
+			return false;
+	}
+	while ((apart = live_rest_next(&space->blocks.rest, &in_rest)))
+		if (!copy_one(copy, apart))
+			return false;
+	return copy_open(copy, space);
+}
+
+bool ledger_copy_ages(const struct ledger *ledger, struct ledger_aged *ages, size_t capacity,
+		      size_t *count_ret)
+{
+	struct copy copy = {.items = ages, .capacity = capacity};
+	size_t cursor = 0;
+	struct map_entry *entry;
+	while ((entry = map_next(&ledger->spaces, &cursor)))
+		if (!copy_space(&copy, entry->value))
+			return false;
+	*count_ret = copy.count;
+	return true;
+}
+
 static bool is_resizing(const struct space *space)
 {
 	size_t cursor = 0;

@@ -101,7 +101,7 @@ static struct error *age_of(struct gathering *gathering, uint32_t site, uint32_t
 	return NULL;
 }
 
-static struct error *gather(struct gathering *gathering, const struct frozen_block *block)
+static struct error *gather(struct gathering *gathering, const struct ledger_aged *block)
 {
 	uint64_t now_ns = gathering->now_ns;
 	uint64_t age_ns = now_ns > block->born_ns ? now_ns - block->born_ns : 0;
@@ -124,7 +124,7 @@ static struct error *gather(struct gathering *gathering, const struct frozen_blo
 
 static struct error *gather_live(void *context, const struct ledger_live *block)
 {
-	const struct frozen_block copy = {block->size_bytes, block->born_ns, block->site};
+	const struct ledger_aged copy = {block->size_bytes, block->born_ns, block->site};
 	return gather(context, &copy);
 }
 

@@ -90,25 +90,14 @@ static bool copy_mappings(const struct session *session, struct frozen *frozen)
 	return true;
 }
 
-static struct error *copy_block(void *context, const struct ledger_live *block)
-{
-	struct frozen *frozen = context;
-	if (frozen->block_count == frozen->block_capacity)
-		return error_new(ERROR_NO_MEMORY, "no room for a block");
-	frozen->blocks[frozen->block_count++] =
-		(struct frozen_block){block->size_bytes, block->born_ns, block->site};
-	return NULL;
-}
-
 /* False: there are more blocks now than the copy has room for. */
 static bool copy_blocks(const struct session *session, struct frozen *frozen)
 {
 	frozen->block_count = 0;
-	if (!frozen->blocks)
-		return true;
-	_cleanup_error_ struct error *err = ledger_visit_live(session->ledger, copy_block, frozen);
-	frozen->blocks_known = !err;
-	return !err;
+	frozen->blocks_known =
+		frozen->blocks && ledger_copy_ages(session->ledger, frozen->blocks,
+						   frozen->block_capacity, &frozen->block_count);
+	return !frozen->blocks || frozen->blocks_known;
 }
 
 /* False: there are more sites, or blocks, now than the copy has room for. */
@@ -150,7 +139,7 @@ static struct error *make_block_room(enum frozen_kind kind, size_t count, struct
 	free(take_ptr(frozen->blocks));
 	if (kind != FROZEN_SNAPSHOT || count > FROZEN_BLOCKS_MAX)
 		return NULL;
-	frozen->block_capacity = count + SPARE_BLOCKS;
+	frozen->block_capacity = count + count / 4 + SPARE_BLOCKS;
 	frozen->blocks = make_touched(frozen->block_capacity, sizeof *frozen->blocks);
 	return frozen->blocks ? NULL : error_no_memory();
 }

@@ -24,15 +24,9 @@ enum frozen_kind {
 
 /*
  * With more live blocks than that an interim copy leaves them out: agents bear the lock for a tenth
- * of a second, and a million blocks are copied in some milliseconds.
+ * of a second, also on a machine with much to do.
  */
-enum { FROZEN_BLOCKS_MAX = 4 << 20 };
-
-struct frozen_block {
-	uint64_t size_bytes;
-	uint64_t born_ns;
-	site_id site;
-};
+enum { FROZEN_BLOCKS_MAX = 1 << 20 };
 
 /* mappings: of a session that follows them, the same of what was mapped; else NULL. */
 struct frozen {
@@ -40,7 +34,7 @@ struct frozen {
 	bool of_mappings;
 	struct site_counters *sites; /* by site id */
 	size_t site_count, site_capacity;
-	struct frozen_block *blocks;
+	struct ledger_aged *blocks;
 	size_t block_count, block_capacity;
 	bool blocks_known;
 	struct histogram_counters histograms;

@@ -55,10 +55,10 @@ static struct error *check_kept(const struct snapshot *snapshot, const struct qu
 		{KEPT_WASTE, "it does not know what is wasted: record it with --keep waste"},
 		{KEPT_AGES,
 		 "it does not know ages: it was recorded by an older tracealloc, or while "
-		 "more than 4194304 blocks lived"},
+		 "more than 1048576 blocks lived"},
 		{KEPT_HISTOGRAMS,
 		 "it has no histograms: it was recorded by an older tracealloc, or "
-		 "while more than 4194304 blocks lived"},
+		 "while more than 1048576 blocks lived"},
 	};
 	unsigned missing = query_needs(query) & ~snapshot->kept.flags;
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

@@ -329,6 +329,37 @@ START_TEST(the_end_of_a_space_moves_its_blocks_to_ended_and_leaves_the_others)
 }
 END_TEST
 
+/* Those of usual blocks, of one beyond all addresses, and of one in the middle of a resize. */
+START_TEST(the_ages_of_all_live_blocks_are_copied)
+{
+	enum { BLOCKS = 1000 };
+	static struct ledger_aged ages[BLOCKS];
+	struct ledger *ledger = fresh();
+	uint64_t bytes = 0, born_ns = 0;
+	size_t count = 0;
+	for (uint64_t i = 1; i <= BLOCKS; i++)
+		create(ledger, 1, (uint32_t)i % 3, i * 64, i, i);
+	release(ledger, 1, 64, 2000);
+	release(ledger, 1, (uint64_t)BLOCKS * 64, 2000);
+	create(ledger, 1, 2, (UINT64_C(1) << 50) + 16, 7, 3000);
+	resize(ledger, EVENT_RESIZE_BEGIN, 1, 500 * 64, 0, 77);
+	const struct total_counters *totals = ledger_totals(ledger);
+	ck_assert_uint_eq(totals->current_blocks, BLOCKS - 1);
+	ck_assert(!ledger_copy_ages(ledger, ages, BLOCKS - 2, &count));
+	ck_assert(ledger_copy_ages(ledger, ages, BLOCKS - 1, &count));
+	ck_assert_uint_eq(count, BLOCKS - 1);
+	for (size_t i = 0; i < count; i++) {
+		bytes += ages[i].size_bytes;
+		born_ns += ages[i].born_ns;
+		ck_assert_uint_eq(ages[i].site.v,
+				  ages[i].born_ns == 3000 ? 2 : ages[i].born_ns % 3);
+	}
+	ck_assert_uint_eq(bytes, totals->current_bytes);
+	ck_assert_uint_eq(born_ns, BLOCKS * (BLOCKS + 1) / 2 - 1 - BLOCKS + 3000);
+	ledger_destroy(ledger);
+}
+END_TEST
+
 START_TEST(sums_stop_at_their_end_instead_of_wrapping)
 {
 	struct ledger *ledger = fresh();
@@ -508,6 +539,7 @@ int main(void)
 	tcase_add_test(cases,
 		       the_timeline_holds_bytes_and_blocks_of_the_highest_moment_of_each_point);
 	tcase_add_test(cases, the_end_of_a_space_moves_its_blocks_to_ended_and_leaves_the_others);
+	tcase_add_test(cases, the_ages_of_all_live_blocks_are_copied);
 	tcase_add_test(cases, sums_stop_at_their_end_instead_of_wrapping);
 	tcase_add_test(cases, an_impossible_event_is_refused_and_not_counted);
 	tcase_add_loop_test(cases, random_streams_agree_with_the_naive_model_in_every_counter, 0,
