@@ -195,3 +195,22 @@ void channel_empty(struct channel *channel)
 	    0)
 		__atomic_store_n(&channel->shared->vacated, 1, __ATOMIC_RELEASE);
 }
+
+bool channel_has_call(const struct channel *channel, space_id space, uint32_t thread, uint64_t low,
+		      uint64_t high)
+{
+	const uint8_t *base = (const uint8_t *)channel->shared + AGENT_SHARED_AREAS;
+	for (uint64_t i = 0; i < AGENT_AREAS; i++) {
+		if (!__atomic_load_n(&channel->shared->area_state[i], __ATOMIC_ACQUIRE))
+			continue;
+		const struct agent_thread *area =
+			(const struct agent_thread *)(const void *)(base + i * AGENT_AREA_STRIDE);
+		if (__atomic_load_n(&area->tid, __ATOMIC_ACQUIRE) != thread ||
+		    __atomic_load_n(&area->space, __ATOMIC_RELAXED) != space.v)
+			continue;
+		uint64_t outer = __atomic_load_n(&area->outer_sp, __ATOMIC_RELAXED);
+		if (outer >= low && outer < high)
+			return true;
+	}
+	return false;
+}

@@ -68,6 +68,13 @@ void channel_linker_serve(struct channel *channel, uint32_t asked);
 bool channel_is_busy(const struct channel *channel);
 
 /*
+ * Whether an agent has a call of that thread (as its own namespace counts) under way whose return
+ * address stands in [low, high) of its stack.
+ */
+bool channel_has_call(const struct channel *channel, space_id space, uint32_t thread, uint64_t low,
+		      uint64_t high);
+
+/*
  * With nobody in an agent: gives its memory back to the system (MADV_REMOVE), but for the control
  * page, by which the agent is found again; the mapping in the target stays.
  */

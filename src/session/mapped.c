@@ -115,9 +115,18 @@ static struct error *end(struct session *session, const struct session_thread *s
 		    : mappings_failed(session->mappings, ended->site);
 }
 
-/* Whether an agent has called what led here: then it is a part of an allocator's call. */
-static bool is_inside(const struct session_space *space, const struct capture *capture)
+/*
+ * Whether an agent has called what led here: then it is a part of an allocator's call. An agent
+ * notes such calls, but for those that could not call another allocator function; these are found
+ * on the stack, for which they need a C library with unwind tables.
+ */
+static bool is_inside(const struct session_space *space, const struct target_thread *thread,
+		      uint64_t low, uint64_t high, const struct capture *capture)
 {
+	const struct channel *channel = jumps_channel(space->jumps);
+	if (channel &&
+	    channel_has_call(channel, space->target->id, (uint32_t)thread->inner_tid, low, high))
+		return true;
 	for (size_t i = 0; i < capture->count; i++)
 		if (!capture->frames[i].image.v &&
 		    jumps_own(space->jumps, capture->frames[i].address))
@@ -143,7 +152,7 @@ struct error *mapped_record(struct session *session, struct target_thread *threa
 		return begin(session, thread, state, call, ended.time_ns);
 	capture_stack(thread->process->space, &space->modules, &state->bounds, &thread->registers,
 		      hit->site, hit->stack, session->options->depth, capture);
-	if (is_inside(space, capture))
+	if (is_inside(space, thread, hit->stack, state->bounds.high, capture))
 		return mappings_moved(session->mappings, ended.space, ended.thread, false,
 				      ended.time_ns);
 	struct error *err = interner_site(session->interner, capture->frames, capture->count,

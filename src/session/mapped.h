@@ -5,8 +5,8 @@
  * Owns: what a call of mmap(2), munmap(2), mremap(2), brk(2) or sbrk(2) means for the session's
  * mappings (ledger/mappings.h). Such calls are rare and take the kernel's time anyway, so they are
  * seen by breakpoints whatever the engine; inside an allocator's call they are a part of that: of
- * one by breakpoints the calls under way tell (probe/calls.h), of one by jumps the agent's frame on
- * the stack. Tracer thread, under the lock of tap.h.
+ * one by breakpoints the calls under way tell (probe/calls.h), of one by jumps the agent. Tracer
+ * thread, under the lock of tap.h.
  */
 #ifndef SESSION_MAPPED_H
 #define SESSION_MAPPED_H

@@ -56,7 +56,7 @@ static void expect(int64_t seen, const json_t *truth, const char *key, int64_t l
 		      (long long)line, key, (long long)seen, (long long)truth_integer(truth, key));
 }
 
-/* only_lines: what a static C library maps before main stands in the totals, too. */
+/* only_lines: what a C library maps for itself stands in the totals, too: its loader. */
 static void expect_truth(const json_t *truth, const struct report *report, bool only_lines)
 {
 	static const char *const totals[] = {"total_bytes",   "total_blocks", "released_bytes",
@@ -223,12 +223,35 @@ START_TEST(a_process_that_is_attached_to_has_what_it_maps_from_then_on)
 }
 END_TEST
 
+/* Its C library has no unwind tables, and maps for nearly all that is asked for. */
+START_TEST(what_musl_maps_for_itself_is_none_of_the_programs)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_report_ struct report report = {0};
+
+	scratch_make(&scratch);
+	_cleanup_free_ char *source = suite_source("special/mapper.c");
+	_cleanup_free_ char *program = scratch_file(&scratch, "mapper");
+	ck_assert_int_eq(process_call(&scratch, "compiler",
+				      ARGV("musl-gcc", "-O1", "-g", "-w", "-fno-builtin", source,
+					   "-o", program)),
+			 0);
+	int status = tracealloc_run(&scratch,
+				    ARGV("--engine", engine_name(_i), "--show", "total", "--mmap"),
+				    ARGV(program), &report);
+	ck_assert_int_eq(status, 0);
+	_cleanup_json_ json_t *truth = truth_load(&scratch, "traced.out");
+	expect_truth(truth, &report, true);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("mappings");
 	TCase *tests = suite_case(suite, "mappings", 60);
 
 	tcase_add_loop_test(tests, what_a_program_maps_is_what_it_counts, 0, 2 * ENGINES);
+	tcase_add_loop_test(tests, what_musl_maps_for_itself_is_none_of_the_programs, 0, ENGINES);
 	tcase_add_loop_test(tests, as_many_calls_are_seen_as_strace_sees, 0, ENGINES);
 	tcase_add_test(tests, text_has_a_part_of_its_own_and_so_has_a_saved_snapshot);
 	tcase_add_loop_test(tests, a_process_that_is_attached_to_has_what_it_maps_from_then_on, 0,

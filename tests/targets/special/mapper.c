@@ -112,7 +112,9 @@ static void *moved(void *got, void *old, size_t old_bytes, size_t bytes, int lin
 
 static void grown(void *old, intptr_t bytes, int line)
 {
-	if (bytes > 0)
+	if (old == (void *)-1)
+		failed++;
+	else if (bytes > 0)
 		note((uintptr_t)old, (size_t)bytes, line);
 	else
 		forget((uintptr_t)old + (uintptr_t)bytes, (size_t)-bytes);
