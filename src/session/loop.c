@@ -146,6 +146,10 @@ static struct error *on_process(struct session *session, const struct target_eve
 	}
 	if (!err)
 		err = loop_note_process(session, event->process);
+	if (!err && !follow && event->creator_waits) {
+		target_await_child(event->thread, event->process);
+		return NULL;
+	}
 	return err ? err : target_resume(&session->target, event->thread, 0);
 }
 

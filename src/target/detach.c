@@ -66,8 +66,14 @@ void target_abandon(struct target *target, struct target_thread *thread)
 	bool space_ended;
 	detach(thread);
 	tree_remove_thread(target, thread);
+	tree_resume_creator(target, process->pid);
 	if (process->thread_count == 0)
 		tree_remove_process(target, process, &space_ended);
+}
+
+void target_await_child(struct target_thread *creator, const struct target_process *child)
+{
+	creator->awaited_child = child->pid;
 }
 
 void target_unfollow(struct target *target, struct target_process *process)

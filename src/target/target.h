@@ -82,15 +82,16 @@ struct target_thread {
 	struct target_process *process;
 	enum target_thread_state state;
 	bool parked;
-	bool born;	   /* its first stop is over */
-	bool from_before;  /* it was running when we attached */
-	bool trap_pending; /* LISTENING with an int3's SIGTRAP still queued */
-	bool interrupted;  /* PTRACE_INTERRUPT was sent, its stop has not come */
-	bool paused;	   /* STOPPED by target_pause, and by nothing else */
-	bool roused;	   /* and it was asleep in a system call */
-	bool leaving;	   /* it has come to PTRACE_EVENT_EXIT, or beyond */
-	int parked_status; /* a stop that came before the creator's event, else 0 */
-	int resume_signal; /* while draining: what target_resume asked for */
+	bool born;	     /* its first stop is over */
+	bool from_before;    /* it was running when we attached */
+	bool trap_pending;   /* LISTENING with an int3's SIGTRAP still queued */
+	bool interrupted;    /* PTRACE_INTERRUPT was sent, its stop has not come */
+	bool paused;	     /* STOPPED by target_pause, and by nothing else */
+	bool roused;	     /* and it was asleep in a system call */
+	bool leaving;	     /* it has come to PTRACE_EVENT_EXIT, or beyond */
+	int parked_status;   /* a stop that came before the creator's event, else 0 */
+	int resume_signal;   /* while draining: what target_resume asked for */
+	pid_t awaited_child; /* STOPPED until it is let go (target_await_child); else 0 */
 	bool registers_valid;
 	struct user_regs_struct registers;
 	uint64_t mask;	      /* signals blocked, as last known; see sigtrap.h */
@@ -127,6 +128,7 @@ struct target_event {
 	struct target_space *old_space; /* EXEC, PROCESS_EXIT */
 	bool old_space_ended;		/* nobody lives in it any more; freed at the next event */
 	bool shares_space;		/* PROCESS: a vfork or CLONE_VM child */
+	bool creator_waits;		/* PROCESS: until the child calls exec or ends (vfork) */
 	int signal;
 	int exit_status;
 };
@@ -284,6 +286,14 @@ void target_release(struct target *target);
  * waited for here; where it does not come, whenever it does. The process may be gone after this.
  */
 void target_unfollow(struct target *target, struct target_process *process);
+
+/*
+ * In place of target_resume, after a PROCESS event with creator_waits: the creator stands in its
+ * stop instead of in vfork(2), and goes on once the child was abandoned or has ended. Else it would
+ * go on in the middle of the child's execve(2), when the child is still traced by us, and could not
+ * trace it itself.
+ */
+void target_await_child(struct target_thread *creator, const struct target_process *child);
 
 /* Detaches a process whose `thread` is its only one and stopped (after EXEC). */
 void target_abandon(struct target *target, struct target_thread *thread);

@@ -189,3 +189,22 @@ void tree_stopped(struct target *target, struct target_thread *thread)
 	thread->stopped_since_ns = clock_now_ns();
 	target->statistics.stops++;
 }
+
+void tree_resume_creator(struct target *target, pid_t pid)
+{
+	size_t cursor = 0;
+	struct map_entry *entry;
+	while ((entry = map_next(&target->threads, &cursor))) {
+		struct target_thread *creator = entry->value;
+		if (creator->awaited_child != pid)
+			continue;
+		creator->awaited_child = 0;
+		/* It may have been killed meanwhile, and its next stop be that of its end. */
+		if (target->draining || creator->leaving)
+			continue;
+		creator->registers_valid = false;
+		creator->state = TARGET_THREAD_RUNNING;
+		/* What it waited was the child's time, not a cost of tracing. */
+		ptrace(PTRACE_CONT, creator->tid, NULL, 0);
+	}
+}

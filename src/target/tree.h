@@ -52,6 +52,12 @@ void tree_bury(struct target *target);
 /* kcmp(2): whether two processes share one mm; false when the kernel does not say. */
 bool tree_same_space(pid_t one, pid_t other);
 
+/*
+ * Lets the creator of a process go on that waits for it (target_await_child): the process runs
+ * untraced or has ended. While draining it stays for target_release.
+ */
+void tree_resume_creator(struct target *target, pid_t pid);
+
 /* Leaves a thread in the stopped state, ready to be looked at. */
 void tree_stopped(struct target *target, struct target_thread *thread);
 

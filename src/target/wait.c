@@ -93,7 +93,7 @@ static struct error *on_clone(struct target *target, struct target_thread *creat
 }
 
 static struct error *on_fork(struct target *target, struct target_thread *creator, pid_t pid,
-			     bool *event_ret, struct target_event *ret)
+			     bool creator_waits, bool *event_ret, struct target_event *ret)
 {
 	struct target_thread *newborn;
 	struct target_process *parent = creator->process, *process;
@@ -116,7 +116,8 @@ static struct error *on_fork(struct target *target, struct target_thread *creato
 				     .thread = creator,
 				     .process = process,
 				     .parent = parent,
-				     .shares_space = shares};
+				     .shares_space = shares,
+				     .creator_waits = creator_waits};
 	*event_ret = true;
 	return NULL;
 }
@@ -141,7 +142,7 @@ static void forget_others(struct target *target, const struct target_thread *sur
 
 /* Whichever thread called it, the survivor has the leader's tid (ptrace(2), "execve(2) under
  * ptrace"). */
-static struct error *on_exec(struct target *target, struct target_thread *thread,
+static struct error *on_exec(struct target *target, struct target_thread *thread, bool *event_ret,
 			     struct target_event *ret)
 {
 	struct target_process *process = thread->process;
@@ -152,7 +153,12 @@ static struct error *on_exec(struct target *target, struct target_thread *thread
 				     .old_space = process->space};
 	sigtrap_learn_process(process);
 	sigtrap_learn_thread(thread);
-	return tree_renew_space(target, process, &ret->old_space_ended);
+	struct error *err = tree_renew_space(target, process, &ret->old_space_ended);
+	*event_ret = !err;
+	/* Killed in this very stop: its end will be reported, as one in the former space. */
+	if (error_catch(&err, ERROR_GONE))
+		resume_quietly(target, thread);
+	return err;
 }
 
 /* A thread is gone; true if that is the end of its process, whose status the leader's is. */
@@ -170,6 +176,7 @@ static bool on_end(struct target *target, struct target_thread *thread, int stat
 				     .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
 				     .exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 0};
 	tree_remove_process(target, process, &ret->old_space_ended);
+	tree_resume_creator(target, process->pid);
 	return true;
 }
 
@@ -196,10 +203,8 @@ static bool on_leave(struct target *target, struct target_thread *thread, struct
 static struct error *on_ptrace_event(struct target *target, struct target_thread *thread, int event,
 				     bool *event_ret, struct target_event *ret)
 {
-	if (event == PTRACE_EVENT_EXEC) {
-		*event_ret = true;
-		return on_exec(target, thread, ret);
-	}
+	if (event == PTRACE_EVENT_EXEC)
+		return on_exec(target, thread, event_ret, ret);
 	if (event == PTRACE_EVENT_EXIT) {
 		*event_ret = on_leave(target, thread, ret);
 		return NULL;
@@ -210,7 +215,7 @@ static struct error *on_ptrace_event(struct target *target, struct target_thread
 	/* clone(2) without CLONE_THREAD and with another signal than SIGCHLD reports CLONE, too. */
 	if (event == PTRACE_EVENT_CLONE && is_thread_of(thread->process->pid, (pid_t)message))
 		return on_clone(target, thread, (pid_t)message);
-	return on_fork(target, thread, (pid_t)message, event_ret, ret);
+	return on_fork(target, thread, (pid_t)message, event == PTRACE_EVENT_VFORK, event_ret, ret);
 }
 
 static void on_birth(struct target *target, struct target_thread *thread, int signal)

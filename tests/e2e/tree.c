@@ -122,13 +122,15 @@ END_TEST
 
 START_TEST(a_child_that_is_not_followed_can_be_traced_by_who_made_it)
 {
+	static const char *const ways[] = {"fork", "vfork"};
 	_cleanup_scratch_ struct scratch scratch = {0};
 
 	scratch_make(&scratch);
 	_cleanup_free_ char *program =
 		suite_build(&scratch, "special/seizer.c", "seizer", ARGV("-O1", "-g"));
-	int status = tracealloc_call(&scratch, ARGV("run", "--engine", engine_name(_i), "--follow",
-						    "none", "--quiet", "--", program));
+	int status = tracealloc_call(&scratch,
+				     ARGV("run", "--engine", engine_name(_i % ENGINES), "--follow",
+					  "none", "--quiet", "--", program, ways[_i / ENGINES]));
 	_cleanup_free_ char *said = tracealloc_text(&scratch, "call.out");
 	ck_assert_int_eq(status, 0);
 	ck_assert_str_eq(said, "0 refused\n");
@@ -251,6 +253,6 @@ int main(void)
 	tcase_add_loop_test(leave_case, children_that_are_not_followed_are_left_clean_and_alive, 0,
 			    MODES * ENGINES);
 	tcase_add_loop_test(leave_case, a_child_that_is_not_followed_can_be_traced_by_who_made_it,
-			    0, ENGINES);
+			    0, 2 * ENGINES);
 	return suite_run(suite);
 }
