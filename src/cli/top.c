@@ -79,7 +79,7 @@ struct error *command_top(const struct options *options, struct ending *ret)
 		return error_new(ERROR_USAGE, "top needs a terminal to show its view on: give "
 					      "--interval 5s to have reports written");
 	_cleanup_top_session_ struct top_session session;
-	struct error *err = top_session_open(options, &session);
+	struct error *err = top_session_open(options, live, &session);
 	if (err)
 		return err;
 	session.client.interrupt_fd = ending_fd;

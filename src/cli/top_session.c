@@ -15,9 +15,11 @@
 
 #include "base/cleanup.h"
 #include "cli/command_line.h"
+#include "cli/output.h"
+#include "cli/terminal.h"
 
-/* A minute. */
-enum { ROUND_NS = 20000000, ROUNDS_MAX = 3000 };
+/* A minute; and after half a second it is said what is waited for. */
+enum { ROUND_NS = 20000000, ROUNDS_MAX = 3000, ROUNDS_UNSAID = 25 };
 
 static const char *const engines[] = {"auto", "jump", "breakpoint"};
 
@@ -93,10 +95,30 @@ static struct error *explain(const struct top_session *session)
 	return error_new(ERROR_SYSTEM, "%s", message);
 }
 
+static void say_waiting(const struct options *options, struct top_session *session)
+{
+	char text[64];
+	int count = snprintf(text, sizeof text, "attaching to process %d ...", options->pid);
+	if (!terminal_is_ours(STDOUT_FILENO))
+		return;
+	error_free(output_write(STDOUT_FILENO, text, (size_t)count));
+	session->says_waiting = true;
+}
+
+static void unsay(struct top_session *session)
+{
+	static const char erase[] = "\r\033[K";
+	if (session->says_waiting && terminal_is_ours(STDOUT_FILENO))
+		error_free(output_write(STDOUT_FILENO, erase, sizeof erase - 1));
+	session->says_waiting = false;
+}
+
 /* Until it can be asked or has ended: it has a socket once its probes are in. */
-static struct error *await(const struct options *options, struct top_session *session)
+static struct error *await(const struct options *options, bool tell, struct top_session *session)
 {
 	for (unsigned round = 0; round < ROUNDS_MAX; round++) {
+		if (tell && round == ROUNDS_UNSAID)
+			say_waiting(options, session);
 		struct error *err = control_client_open(options->pid, &session->client);
 		if (!error_catch(&err, ERROR_NOT_FOUND))
 			return err;
@@ -113,15 +135,17 @@ static struct error *await(const struct options *options, struct top_session *se
 			 options->pid);
 }
 
-struct error *top_session_open(const struct options *options, struct top_session *ret)
+struct error *top_session_open(const struct options *options, bool live, struct top_session *ret)
 {
+	bool tell = live && !options->quiet;
 	*ret = (struct top_session){.client = {.fd = -1}, .messages_fd = -1};
 	struct error *err = control_client_open(options->pid, &ret->client);
 	if (!error_catch(&err, ERROR_NOT_FOUND))
 		return err;
 	err = start(options, ret);
 	if (!err)
-		err = await(options, ret);
+		err = await(options, tell, ret);
+	unsay(ret);
 	if (err)
 		top_session_close(ret);
 	return err;

@@ -3,9 +3,9 @@
  * Who traces the process that a live view is of: a tracealloc that does already, or one that is
  * started for it and ended with it.
  *
- * Owns: the connection, and that child. Does not: draw or print. The child is in a session of its
- * own, so that no key of the terminal reaches it, and detaches when we die of whatever cause.
- * Private to cli; main thread.
+ * Owns: the connection, that child, and the line that says it is attaching. Does not: draw. The
+ * child is in a session of its own, so that no key of the terminal reaches it, and detaches when we
+ * die of whatever cause. Private to cli; main thread.
  */
 #ifndef CLI_TOP_SESSION_H
 #define CLI_TOP_SESSION_H
@@ -17,14 +17,16 @@
 struct top_session {
 	struct control_client client;
 	pid_t tracer;
-	int messages_fd; /* what the child has said */
+	int messages_fd;   /* what the child has said */
+	bool says_waiting; /* the line that it is being attached to is on the terminal */
 };
 
 /*
- * Finds who traces options->pid, or starts who does. Errors: what kept that one from tracing, no
- * descriptors.
+ * Finds who traces options->pid, or starts who does. live: standard output is a terminal, which is
+ * told what is waited for where that takes longer than a moment, and cleared of it. Errors: what
+ * kept that one from tracing, no descriptors.
  */
-struct error *top_session_open(const struct options *options, struct top_session *ret);
+struct error *top_session_open(const struct options *options, bool live, struct top_session *ret);
 
 /* Ends what was started, and waits until the process is let go of. */
 void top_session_close(struct top_session *session);
