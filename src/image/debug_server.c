@@ -53,7 +53,8 @@ static bool load(struct debug_server *server)
 		{"debuginfod_set_progressfn", &server->call.set_progress},
 		{"debuginfod_set_user_data", &server->call.set_context},
 	};
-	server->library = dlopen(DEBUGINFOD_SONAME, RTLD_NOW | RTLD_LOCAL);
+	/* What it loads in turn, TLS libraries among them, is not made to be unloaded. */
+	server->library = dlopen(DEBUGINFOD_SONAME, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 	for (size_t i = 0; server->library && i < sizeof wanted / sizeof *wanted; i++) {
 		void *found = dlsym(server->library, wanted[i].name);
 		if (!found)

@@ -53,6 +53,17 @@ static char *build(const struct scratch *scratch, const char *const flags[])
 	return suite_build(scratch, "special/inmate.c", "root/bin/inmate", flags);
 }
 
+/* In a chroot the kernel makes none (unshare(2), EPERM). */
+static bool has_user_namespaces(const struct scratch *scratch)
+{
+	if (process_call(scratch, "namespace", ARGV("unshare", "--user", "true")) == 0)
+		return true;
+	_cleanup_free_ char *errors = tracealloc_text(scratch, "namespace.err");
+	errors[strcspn(errors, "\n")] = '\0';
+	suite_skip("no user namespace can be made here: %s", errors);
+	return false;
+}
+
 /* A process of its own user, mount and pid namespaces; *pid_ret is what it is called here. */
 static void start_inmate(const struct scratch *scratch, int batches, struct process *ret,
 			 pid_t *pid_ret)
@@ -111,6 +122,8 @@ START_TEST(a_container_is_counted_line_by_line_however_many_threads_come_and_go)
 	pid_t pid;
 
 	scratch_make(&scratch);
+	if (!has_user_namespaces(&scratch))
+		return;
 	make_root(&scratch);
 	free(build(&scratch, ARGV("-O1", "-g", "-pthread")));
 	start_inmate(&scratch, batches, &inmate, &pid);
@@ -129,6 +142,8 @@ START_TEST(a_container_with_another_c_library_is_counted)
 	pid_t pid;
 
 	scratch_make(&scratch);
+	if (!has_user_namespaces(&scratch))
+		return;
 	make_directory(&scratch, "root");
 	make_directory(&scratch, "root/bin");
 	make_directory(&scratch, "root/lib");
@@ -155,6 +170,8 @@ START_TEST(debug_information_is_taken_from_the_containers_own_root)
 	pid_t pid;
 
 	scratch_make(&scratch);
+	if (!has_user_namespaces(&scratch))
+		return;
 	make_root(&scratch);
 	_cleanup_free_ char *program =
 		build(&scratch, ARGV("-O1", "-g", "-pthread", "-Wl,--build-id=none"));
@@ -185,6 +202,8 @@ START_TEST(source_text_is_read_in_the_containers_own_root)
 	pid_t pid;
 
 	scratch_make(&scratch);
+	if (!has_user_namespaces(&scratch))
+		return;
 	make_root(&scratch);
 	make_directory(&scratch, "root/src");
 	_cleanup_free_ char *source = suite_source("special/inmate.c");
@@ -217,6 +236,8 @@ START_TEST(what_lies_in_wait_in_a_container_is_not_followed)
 	pid_t pid;
 
 	scratch_make(&scratch);
+	if (!has_user_namespaces(&scratch))
+		return;
 	make_root(&scratch);
 	_cleanup_free_ char *program =
 		build(&scratch, ARGV("-O1", "-g", "-pthread", "-Wl,--build-id=none"));
@@ -252,6 +273,8 @@ START_TEST(from_a_container_beside_it_it_is_process_1)
 	pid_t pid;
 
 	scratch_make(&scratch);
+	if (!has_user_namespaces(&scratch))
+		return;
 	phases_use_directory(&scratch);
 	make_root(&scratch);
 	free(build(&scratch, ARGV("-O1", "-g", "-pthread")));
@@ -287,6 +310,8 @@ START_TEST(the_text_report_says_both_process_ids)
 	pid_t pid;
 
 	scratch_make(&scratch);
+	if (!has_user_namespaces(&scratch))
+		return;
 	make_root(&scratch);
 	free(build(&scratch, ARGV("-O1", "-g", "-pthread")));
 	start_inmate(&scratch, 1, &inmate, &pid);

@@ -200,7 +200,7 @@ END_TEST
 START_TEST(a_closed_or_broken_standard_stream_hurts_nobody)
 {
 	static const char *const commands[] = {
-		"\"$0\" attach --for 50ms $PPID >&- 2>&-; test $? -eq 4",
+		"\"$0\" attach --for 50ms $$ >&- 2>&-; test $? -eq 4",
 		"\"$0\" run sh -c 'exit 6' <&- >&- 2>&-; test $? -eq 6",
 		"\"$0\" --help | true",
 		"\"$0\" run sh -c 'exit 6' 2>/dev/full; test $? -eq 6",
