@@ -146,7 +146,7 @@ static struct error *add_probes(struct freeze *freeze)
 		struct error *err = NULL;
 		struct snapshot_probe probe = {
 			.pid = (uint32_t)from->pid,
-			.function = from->function,
+			.function = freeze_keep(freeze, from->function, &err),
 			.module = freeze_keep(freeze, image ? image_path(image) : NULL, &err),
 			.kind = from->kind,
 			.reason = freeze_keep(freeze, from->reason, &err),
