@@ -174,8 +174,7 @@ START_TEST(perl_has_the_totals_of_dhat)
 {
 	static const char *const programs[] = {
 		"1", "my %h; $h{$_}=\"x$_\" for 1..2000; print scalar keys %h",
-		"my $s=join \"\", map {\"y\"x$_.\"-\"} 1..300; $s=~s/(y+)/z$1/g for 1..20; "
-		"print length $s"};
+		"my $s=join \"\", map {\"y\"x$_} 1..300; $s=~s/(y+)/z$1/g for 1..20; print $s"};
 	_cleanup_scratch_ struct scratch scratch = {0};
 	_cleanup_report_ struct report report = {0};
 	if (!have("valgrind") || !have("perl"))
