@@ -83,6 +83,14 @@ void error_free(struct error *err)
 	free(err);
 }
 
+void error_keep_first(struct error **first, struct error *err)
+{
+	if (err && !*first)
+		*first = err;
+	else
+		error_free(err);
+}
+
 const char *error_message(const struct error *err)
 {
 	return err->message;

@@ -44,6 +44,9 @@ struct error *error_wrap(struct error *err, const char *format, ...)
 /* Ends an error. NULL is legal. */
 void error_free(struct error *err);
 
+/* Of errors that come one after the other *first becomes the first; consumes err. */
+void error_keep_first(struct error **first, struct error *err);
+
 const char *error_message(const struct error *err);
 enum error_kind error_kind_of(const struct error *err);
 

@@ -58,11 +58,11 @@ static struct error *get_reader(struct ring_area *area, unsigned level, struct r
 	return err;
 }
 
-struct error *ring_area_look(struct ring_area *area, struct ring_merge *merge, bool *moved_ret)
+struct error *ring_area_read_heads(struct ring_area *area, bool *moved_ret)
 {
 	for (unsigned level = 0; level < AGENT_LEVELS; level++) {
 		uint64_t head = __atomic_load_n(&area->shared->rings[level].head, __ATOMIC_ACQUIRE);
-		if (head == area->heads[level] && head == area->done[level])
+		if (head == area->heads[level])
 			continue;
 		/* A head that moves before there is an owner is forged. */
 		if (!ring_area_identify(area))
@@ -71,13 +71,20 @@ struct error *ring_area_look(struct ring_area *area, struct ring_merge *merge, b
 		struct error *err = get_reader(area, level, &reader);
 		if (err)
 			return err;
-		*moved_ret |= head != area->heads[level];
+		*moved_ret = true;
 		area->heads[level] = head;
 		ring_reader_advance(reader, head);
-		if (!ring_reader_empty(reader))
-			merge->readers[merge->count++] = reader;
 	}
 	return NULL;
+}
+
+void ring_area_list(const struct ring_area *area, struct ring_merge *merge)
+{
+	for (unsigned level = 0; level < AGENT_LEVELS; level++) {
+		struct ring_reader *reader = area->readers[level];
+		if (area->done[level] != area->heads[level] && !ring_reader_empty(reader))
+			merge->readers[merge->count++] = reader;
+	}
 }
 
 void ring_area_settle(struct ring_area *area)

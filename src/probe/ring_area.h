@@ -44,11 +44,11 @@ bool ring_area_identify(struct ring_area *area);
 /* Whether it is this thread's. Asked about a thread that has ended, or does not claim just now. */
 bool ring_area_belongs(const struct ring_area *area, space_id space, uint32_t thread);
 
-/*
- * Reads the heads, and adds the rings that hold something to merge. *moved_ret is set where a head
- * has moved since last time. Errors: no memory.
- */
-struct error *ring_area_look(struct ring_area *area, struct ring_merge *merge, bool *moved_ret);
+/* Reads the heads. *moved_ret is set where one has moved since last time. Errors: no memory. */
+struct error *ring_area_read_heads(struct ring_area *area, bool *moved_ret);
+
+/* Adds the rings that hold something, as of the heads that were read last, to merge. */
+void ring_area_list(const struct ring_area *area, struct ring_merge *merge);
 
 /* After a take: releases its words, and notes which rings are done. */
 void ring_area_settle(struct ring_area *area);

@@ -14,7 +14,7 @@ enum {
 
 /*
  * Invariant: claimed[0 .. claimed_count) are the indices of the areas that are `claimed`;
- * ended_count of them have `ended`.
+ * ended_count of them have `ended`. sealed: no area is claimed and no head is read any more.
  */
 struct rings {
 	struct agent_shared *shared;
@@ -23,6 +23,7 @@ struct rings {
 	uint64_t lost_events;
 	uint64_t shared_lost; /* agent_shared.lost as last read */
 	bool gave_up;
+	bool sealed;
 	uint32_t claimed_count, ended_count;
 	uint16_t claimed[AGENT_AREAS];
 	struct ring_area areas[AGENT_AREAS];
@@ -114,14 +115,24 @@ static struct error *look(struct rings *rings, bool *moved_ret)
 {
 	*moved_ret = false;
 	rings->merge.count = 0;
-	look_for_claims(rings, moved_ret);
+	if (!rings->sealed)
+		look_for_claims(rings, moved_ret);
 	for (uint32_t i = 0; i < rings->claimed_count; i++) {
 		struct ring_area *area = &rings->areas[rings->claimed[i]];
-		struct error *err = ring_area_look(area, &rings->merge, moved_ret);
+		struct error *err = rings->sealed ? NULL : ring_area_read_heads(area, moved_ret);
 		if (err)
 			return err;
+		ring_area_list(area, &rings->merge);
 	}
 	return NULL;
+}
+
+struct error *rings_seal(struct rings *rings)
+{
+	bool moved;
+	struct error *err = look(rings, &moved);
+	rings->sealed = !err;
+	return err;
 }
 
 /* Gives back what can be given back, keeping claimed dense. */
@@ -168,6 +179,7 @@ struct error *rings_take(struct rings *rings, bool all, uint64_t *taken_ret)
 {
 	struct ring_context *context = &rings->context;
 	*taken_ret = 0;
+	all |= rings->sealed;
 	__atomic_fetch_add(&rings->shared->beat, 1, __ATOMIC_RELAXED);
 	uint64_t cut = choose_cut(rings, all);
 	bool moved;
@@ -194,7 +206,8 @@ struct error *rings_take(struct rings *rings, bool all, uint64_t *taken_ret)
 void rings_thread_ended(struct rings *rings, space_id space, uint32_t thread)
 {
 	bool moved;
-	look_for_claims(rings, &moved);
+	if (!rings->sealed)
+		look_for_claims(rings, &moved);
 	for (uint32_t i = 0; i < rings->claimed_count; i++) {
 		struct ring_area *area = &rings->areas[rings->claimed[i]];
 		if (area->ended || !ring_area_belongs(area, space, thread))

@@ -77,6 +77,12 @@ void rings_destroy(struct rings *rings);
 struct error *rings_take(struct rings *rings, bool all, uint64_t *taken_ret);
 
 /*
+ * What is committed now is all that will ever be taken. Called while no thread of the target runs,
+ * so that nobody need stand still while it is taken: from then on every take is one with `all`.
+ */
+struct error *rings_seal(struct rings *rings);
+
+/*
  * The thread has ended (kernel's tid as the target counts): its area is given back once its rings
  * are empty.
  */

@@ -102,6 +102,18 @@ START_TEST(no_error_is_neither_caught_nor_freed)
 }
 END_TEST
 
+START_TEST(the_first_of_many_errors_is_kept)
+{
+	_cleanup_error_ struct error *first = NULL;
+	error_keep_first(&first, NULL);
+	ck_assert_ptr_null(first);
+	error_keep_first(&first, error_new(ERROR_GONE, "one"));
+	error_keep_first(&first, NULL);
+	error_keep_first(&first, error_new(ERROR_FAULT, "two"));
+	ck_assert_str_eq(error_message(first), "one");
+}
+END_TEST
+
 START_TEST(the_error_of_no_memory_needs_none_and_outlives_its_end)
 {
 	struct error *err = error_no_memory();
@@ -145,6 +157,7 @@ int main(void)
 	tcase_add_test(tests, a_long_message_is_whole);
 	tcase_add_test(tests, only_an_error_of_the_kind_asked_for_is_caught);
 	tcase_add_test(tests, no_error_is_neither_caught_nor_freed);
+	tcase_add_test(tests, the_first_of_many_errors_is_kept);
 	tcase_add_test(tests, the_error_of_no_memory_needs_none_and_outlives_its_end);
 	tcase_add_test(tests, a_message_that_cannot_be_formatted_is_still_an_error);
 	suite_add_tcase(suite, tests);

@@ -399,6 +399,32 @@ START_TEST(all_is_everything_when_nothing_moves)
 }
 END_TEST
 
+/* Though the agent goes on, in this ring and in others. */
+START_TEST(what_comes_after_the_seal_is_not_taken)
+{
+	struct world *world = world_new();
+	struct writer writer = one_thread(world);
+	put_time(&writer, ticks() + 500000000);
+	put_plain(&writer, RING_RELEASE, 1);
+	commit(&writer);
+	ck_assert_ptr_null(rings_seal(world->rings));
+	put_plain(&writer, RING_RELEASE, 2);
+	commit(&writer);
+	claim(world->shared, 1, TID + 1, SPACE);
+	struct writer late = writer_at(world->shared, 1, 0);
+	put_plain(&late, RING_RELEASE, 3);
+	commit(&late);
+	for (int take = 0; take < 3; take++) {
+		uint64_t taken;
+		ck_assert_ptr_null(rings_take(world->rings, false, &taken));
+		ck_assert_uint_eq(world->count, 1);
+	}
+	rings_thread_ended(world->rings, (space_id){SPACE}, TID + 1);
+	ck_assert_uint_eq(world->shared->area_state[1], 1);
+	world_free(world);
+}
+END_TEST
+
 START_TEST(an_error_of_the_sink_costs_its_event_alone)
 {
 	struct world *world = world_new();
@@ -950,6 +976,7 @@ static Suite *rings_suite(void)
 	tcase_add_test(order, what_has_no_stamp_comes_as_early_as_its_ring_allows);
 	tcase_add_test(order, a_record_from_after_the_cut_waits);
 	tcase_add_test(order, all_is_everything_when_nothing_moves);
+	tcase_add_test(order, what_comes_after_the_seal_is_not_taken);
 	tcase_add_test(order, an_error_of_the_sink_costs_its_event_alone);
 	tcase_add_test(order, a_stack_that_the_sink_could_not_take_is_given_to_it_again);
 	suite_add_tcase(suite, order);
