@@ -111,7 +111,7 @@ static struct error *attach(struct session *session)
 	if (!err)
 		err = measure_before(session, space);
 	if (!err)
-		err = stop_predecessor(session, space);
+		err = retire_predecessor(session, space);
 	if (!err)
 		err = install_update(session, space, NULL);
 	if (!err && !space->allocator_functions)

@@ -35,7 +35,7 @@ static struct error *look(struct session *session, struct session_space *space,
 static struct error *clean(struct session *session, struct session_space *space,
 			   struct session_findings *ret)
 {
-	struct error *err = stop_predecessor(session, space);
+	struct error *err = retire_predecessor(session, space);
 	ret->removed = err ? 0 : ret->leftovers;
 	return err;
 }

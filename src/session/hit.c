@@ -100,7 +100,7 @@ static struct error *act_on_hit(struct session *session, struct target_thread *t
 {
 	switch (hit->kind) {
 	case PROBE_HIT_CALL:
-		return session->leaks.over ? NULL : record_outcome(session, thread, state, hit);
+		return session->over ? NULL : record_outcome(session, thread, state, hit);
 	case PROBE_HIT_LINKER:
 		return loop_update(session, thread->process->space->owner_data, thread);
 	case PROBE_HIT_SIGACTION:
@@ -111,7 +111,7 @@ static struct error *act_on_hit(struct session *session, struct target_thread *t
 				  (target_addr){registers_argument(&thread->registers, 2)});
 		return NULL;
 	case PROBE_HIT_WATCH:
-		return session->leaks.over ? NULL : moments_act(session, thread, hit);
+		return session->over ? NULL : moments_act(session, thread, hit);
 	case PROBE_HIT_NONE:
 	case PROBE_HIT_STALE:
 		break;

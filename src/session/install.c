@@ -56,7 +56,7 @@ static void consider(void *context, struct target_thread *thread)
 	struct choice *choice = context;
 	if (is_refused(choice->refused, thread))
 		return;
-	bool runs = !proc_asleep_in_call(thread->process->pid, thread->tid);
+	bool runs = !proc_asleep_in_call(thread->process->pid, thread->tid, NULL);
 	if (thread->state != TARGET_THREAD_RUNNING ||
 	    (choice->best && (choice->best_runs || !runs)))
 		return;
@@ -115,7 +115,8 @@ struct borrowing {
 static void consider_paused(void *context, struct target_thread *thread)
 {
 	struct borrowing *borrowing = context;
-	if (!thread->paused || is_refused(borrowing->refused, thread))
+	if (borrowing->suitability == REMOTE_SUITABILITY_BEST || !thread->paused ||
+	    is_refused(borrowing->refused, thread))
 		return;
 	int suitability = remote_suitability(thread);
 	if (borrowing->best && suitability <= borrowing->suitability)
@@ -228,7 +229,7 @@ static void look_at(void *context, struct target_thread *thread)
 	if (registers) {
 		pc = registers->rip;
 		sp = registers->rsp;
-	} else if (!proc_resting_place(thread->process->pid, thread->tid, &sp, &pc)) {
+	} else if (!target_resting_place(thread, &sp, &pc)) {
 		look->blocked |= thread->state != TARGET_THREAD_STOPPED; /* else it is dying */
 		return;
 	}
@@ -243,11 +244,12 @@ static struct error *is_blocked(struct session *session, struct session_space *s
 	_cleanup_proc_maps_ struct proc_maps maps = {0};
 	struct proc_status status;
 	struct error *err = proc_status(space->target->pid, &status);
-	if (!err)
+	bool handlers = !err && status.signals_caught != 0;
+	if (handlers)
 		err = proc_maps_read(space->target->pid, &maps);
 	if (err)
 		return err;
-	struct look look = {session, space, &maps, status.signals_caught != 0, false};
+	struct look look = {session, space, &maps, handlers, false};
 	target_visit_threads(&session->target, space->target, look_at, &look);
 	*ret = look.blocked;
 	return NULL;
@@ -290,6 +292,7 @@ static struct error *install(struct session *session, struct session_space *spac
 {
 	struct error *err = NULL;
 	bool is_first = !jumps_are_settled(space->jumps);
+	taps_prepare(session);
 	if (!is_settled(space))
 		err = settle(session, space, at_hand);
 	if (err && error_kind_of(err) == ERROR_GONE)

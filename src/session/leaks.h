@@ -26,7 +26,6 @@ struct leaks {
 	uint32_t missed;    /* spaces that ended, or were let go of, without a look */
 	uint64_t blocks;    /* that were looked at */
 	uint64_t frozen_ns; /* the longest that a process stood still for it */
-	bool over;	    /* tracing has ended with a look: what comes after it does not count */
 };
 
 void leaks_deinit(struct leaks *leaks);

@@ -221,8 +221,8 @@ static struct error *on_exec(struct session *session, const struct target_event 
 static struct error *on_leaving(struct session *session, const struct target_event *event)
 {
 	struct session_space *space = event->process->space->owner_data;
-	struct error *err = space && !session->leaks.over ? taps_take(session, true) : NULL;
-	if (!err && space && !session->leaks.over)
+	struct error *err = space && !session->over ? taps_take(session, true) : NULL;
+	if (!err && space && !session->over)
 		err = leaks_look_at(session, space);
 	target_let_leave(&session->target, event->process);
 	return err;

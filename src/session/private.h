@@ -4,7 +4,8 @@
  *
  * session.c: signals and the tracer thread; begin.c: how it comes by the target.
  *
- * loop.c: events of the target; hit.c: what its threads stop for; stop.c: pauses, and the one stop.
+ * loop.c: events of the target; hit.c: what its threads stop for; stop.c: pauses, and the one stop;
+ * retire.c: the end of agents.
  *
  * space.c, place*.c: modules and probes of a space; install.c: jumps, from planned to written;
  * mapped.c: what it maps for itself.
@@ -105,6 +106,7 @@ struct session {
 	uint64_t truncated_stacks;
 	uint64_t incomplete_stacks;
 	bool stopped;	    /* the one stop has been done */
+	bool over;	    /* what probes see from now on does not count */
 	cpu_set_t affinity; /* --pin: what to go back to */
 	/* The longest times that all running threads were stopped at once, and at the end. */
 	uint64_t install_frozen_ns;
@@ -147,11 +149,8 @@ void stop_pause(struct session *session, const struct session_space *space,
 		const struct target_thread *only);
 void stop_go_on(struct session *session);
 
-/*
- * Retires the agent that an earlier session has left in a space, if there is one: see jump.h.
- * ERROR_GONE: the space has ended meanwhile and is not there any more.
- */
-struct error *stop_predecessor(struct session *session, struct session_space *space);
+/* Notes how long a pause was. */
+void stop_note_freeze(uint64_t frozen_ns, uint64_t *longest_ns);
 
 /* Handles what came while the target stood still, without waiting for more. */
 struct error *stop_catch_up(struct session *session);
@@ -161,6 +160,26 @@ struct error *stop_catch_up(struct session *session);
  * tracing goes through it. The first error is returned, the work is done all the same.
  */
 struct error *stop_all(struct session *session);
+
+/* ---- retire.c, tracer thread */
+
+/*
+ * In a pause: jumps go, agents record nothing more, and what they have recorded up to here is all
+ * that is taken from now on. session->over is set.
+ */
+struct error *retire_jumps(struct session *session);
+
+/*
+ * The same, in pauses of its own, and sees everybody out of the agents. *retired_ret: there are
+ * agents, and nobody is in them, nor will be. What they have recorded is still to be taken.
+ */
+struct error *retire_agents(struct session *session, bool *retired_ret);
+
+/*
+ * Retires the agent that an earlier session has left in a space, if there is one: see jump.h.
+ * ERROR_GONE: the space has ended meanwhile and is not there any more.
+ */
+struct error *retire_predecessor(struct session *session, struct session_space *space);
 
 /* ---- install.c, tracer thread */
 

@@ -7,14 +7,6 @@
 #include "session/private.h"
 #include "target/proc.h"
 
-static void keep_first(struct error **first, struct error *err)
-{
-	if (err && !*first)
-		*first = err;
-	else
-		error_free(err);
-}
-
 /* Lets every thread come to rest, handling what it reports on the way. */
 static struct error *come_to_rest(struct session *session)
 {
@@ -29,7 +21,7 @@ static struct error *come_to_rest(struct session *session)
 		if (!err)
 			err = loop_handle(session, &event);
 		taps_unlock(&session->taps);
-		keep_first(&first, err);
+		error_keep_first(&first, err);
 		if (ours)
 			return first;
 	}
@@ -47,7 +39,7 @@ void stop_pause(struct session *session, const struct session_space *space,
 	target_pause(&session->target, space ? space->target : NULL, only);
 }
 
-static void note_freeze(uint64_t frozen_ns, uint64_t *longest_ns)
+void stop_note_freeze(uint64_t frozen_ns, uint64_t *longest_ns)
 {
 	if (frozen_ns > *longest_ns)
 		*longest_ns = frozen_ns;
@@ -56,7 +48,7 @@ static void note_freeze(uint64_t frozen_ns, uint64_t *longest_ns)
 void stop_go_on(struct session *session)
 {
 	target_go_on(&session->target);
-	note_freeze(session->target.paused_ns, &session->install_frozen_ns);
+	stop_note_freeze(session->target.paused_ns, &session->install_frozen_ns);
 }
 
 struct error *stop_catch_up(struct session *session)
@@ -65,28 +57,6 @@ struct error *stop_catch_up(struct session *session)
 	struct error *err = come_to_rest(session);
 	session->target.impatient = false;
 	return err;
-}
-
-/* The jumps go; what their agents have written is taken, and nothing more is written. */
-static struct error *remove_jumps(struct session *session)
-{
-	struct error *first = NULL;
-	size_t cursor = 0;
-	struct map_entry *entry;
-	while ((entry = map_next(&session->target.processes, &cursor))) {
-		const struct target_process *process = entry->value;
-		const struct session_space *space = process->space->owner_data;
-		struct error *err = space ? jumps_remove(space->jumps) : NULL;
-		killpoint(KILLPOINT_JUMPS_REMOVED);
-		if (!err && space)
-			err = jumps_disarm(space->jumps);
-		killpoint(KILLPOINT_DISARMED);
-		if (error_catch(&err, ERROR_GONE) || error_catch(&err, ERROR_FAULT))
-			continue; /* it has just ended */
-		keep_first(&first, err);
-	}
-	keep_first(&first, taps_take(session, true));
-	return first;
 }
 
 /*
@@ -99,18 +69,18 @@ static struct error *look_for_leaks(struct session *session)
 	size_t cursor = 0;
 	struct map_entry *entry;
 	target_pause_all(&session->target);
-	keep_first(&first, remove_jumps(session));
+	error_keep_first(&first, retire_jumps(session));
+	error_keep_first(&first, taps_take(session, true));
 	while ((entry = map_next(&session->target.processes, &cursor))) {
 		const struct target_process *process = entry->value;
 		struct session_space *space = process->space->owner_data;
 		if (space && process->space->pid == process->pid && !process->gathered)
-			keep_first(&first, leaks_look_at(session, space));
+			error_keep_first(&first, leaks_look_at(session, space));
 	}
-	session->leaks.over = true;
 	target_go_on(&session->target);
 	if (session->target.paused_ns > session->leaks.frozen_ns)
 		session->leaks.frozen_ns = session->target.paused_ns;
-	keep_first(&first, stop_catch_up(session));
+	error_keep_first(&first, stop_catch_up(session));
 	return first;
 }
 
@@ -123,7 +93,7 @@ static void for_each_space(struct session *session, struct error **first,
 		struct target_process *process = entry->value;
 		struct session_space *space = process->space->owner_data;
 		struct error *err = space ? act(space->probes) : NULL;
-		keep_first(first, err);
+		error_keep_first(first, err);
 	}
 }
 
@@ -163,93 +133,6 @@ static void drop_spaces(struct session *session)
 	map_deinit(&session->taps.spaces);
 }
 
-enum { TRIES_MAX = 20, RETRY_NS = 1000000, WAIT_DOUBLINGS = 7 };
-
-/* Longer from try to try: of many threads each gets its turn only so often. */
-static void wait_a_little(int try)
-{
-	struct timespec pause = {
-		.tv_nsec = (long)RETRY_NS << (try < WAIT_DOUBLINGS ? try : WAIT_DOUBLINGS)
-	};
-	nanosleep(&pause, NULL);
-}
-
-struct presence {
-	bool in_agent;
-};
-
-/* Stopped anywhere in the agent, or waiting in it for us. */
-static void look_for_agent(void *context, struct target_thread *thread)
-{
-	struct presence *presence = context;
-	const struct session_space *space = thread->process->space->owner_data;
-	if (!space)
-		return;
-	const struct user_regs_struct *registers = NULL;
-	uint64_t pc, sp;
-	if (thread->state == TARGET_THREAD_STOPPED)
-		registers = target_registers(thread);
-	if (registers)
-		presence->in_agent |= jumps_hold(space->jumps, registers->rip);
-	else if (proc_resting_place(thread->process->pid, thread->tid, &sp, &pc))
-		presence->in_agent |= jumps_hold(space->jumps, pc);
-	else
-		presence->in_agent |= thread->state != TARGET_THREAD_STOPPED; /* else dying */
-}
-
-/*
- * Takes jumps out, and what agents have written. The memory that agents work in goes when nobody
- * works in it: no call enters an agent any more, so whoever is in one need only be let run a
- * little.
- */
-static struct error *retire_agents(struct session *session)
-{
-	struct error *first = NULL;
-	bool in_agent = true;
-	for (int try = 0; session->taps.first && in_agent && try < TRIES_MAX; try++) {
-		stop_pause(session, NULL, NULL);
-		killpoint(KILLPOINT_PAUSED_AGAIN);
-		if (try == 0)
-			keep_first(&first, remove_jumps(session));
-		killpoint(KILLPOINT_TAKEN);
-		struct presence presence = {taps_are_busy(&session->taps)};
-		target_visit_threads(&session->target, NULL, look_for_agent, &presence);
-		in_agent = presence.in_agent;
-		if (!in_agent)
-			taps_empty(&session->taps);
-		killpoint(KILLPOINT_EMPTIED);
-		target_go_on(&session->target);
-		killpoint(KILLPOINT_RESUMED_AGAIN);
-		note_freeze(session->target.paused_ns, &session->remove_frozen_ns);
-		keep_first(&first, stop_catch_up(session));
-		if (in_agent)
-			wait_a_little(try);
-	}
-	return first;
-}
-
-struct error *stop_predecessor(struct session *session, struct session_space *space)
-{
-	space_id id = space->target->id;
-	struct error *err = NULL;
-	bool rests = !jumps_have_predecessor(space->jumps);
-	for (int try = 0; !err && !rests && try < TRIES_MAX; try++) {
-		stop_pause(session, space, NULL);
-		err = jumps_retire_predecessor(space->jumps);
-		struct presence presence = {false};
-		target_visit_threads(&session->target, space->target, look_for_agent, &presence);
-		rests = !presence.in_agent && jumps_predecessor_rests(space->jumps);
-		stop_go_on(session);
-		if (!err)
-			err = stop_catch_up(session);
-		if (!err && taps_space(&session->taps, id) != space)
-			return error_new(ERROR_GONE, "the process has ended");
-		if (!rests)
-			wait_a_little(try);
-	}
-	return err;
-}
-
 /* What the process that was attached to has, as it still runs; nothing where it has ended. */
 static struct error *measure_heap(struct session *session)
 {
@@ -285,23 +168,23 @@ struct error *stop_all(struct session *session)
 	taps_unlock(&session->taps);
 	struct error *first = NULL;
 	/* The rings are read meanwhile. */
-	keep_first(&first, measure_heap(session));
+	error_keep_first(&first, measure_heap(session));
 	taps_stop_reader(session);
 	/* Whoever asks for figures from now on waits: the end is done without looking at him. */
 	taps_lock(&session->taps);
 	if (session->options->unreachable)
-		keep_first(&first, look_for_leaks(session));
-	keep_first(&first, retire_agents(session));
-	taps_end_threads(session);
+		error_keep_first(&first, look_for_leaks(session));
+	bool retired = false;
+	error_keep_first(&first, retire_agents(session, &retired));
 	killpoint(KILLPOINT_RETIRED);
 	/*
 	 * Breakpoints come out between two rests: before the first a thread may hit them, after the
 	 * second none that woke up meanwhile can still be on the way into one.
 	 */
-	keep_first(&first, drain(session));
+	error_keep_first(&first, drain(session));
 	lower_semaphores(session);
 	for_each_space(session, &first, probe_disarm);
-	keep_first(&first, drain(session));
+	error_keep_first(&first, drain(session));
 	target_visit_threads(&session->target, NULL, evacuate, NULL);
 	for_each_space(session, &first, probe_erase);
 	if (session->options->pin)
@@ -309,7 +192,13 @@ struct error *stop_all(struct session *session)
 	killpoint(KILLPOINT_DRAINED);
 	target_release(&session->target);
 	killpoint(KILLPOINT_RELEASED);
-	note_freeze(clock_now_ns() - session->target.paused_since_ns, &session->remove_frozen_ns);
+	stop_note_freeze(clock_now_ns() - session->target.paused_since_ns,
+			 &session->remove_frozen_ns);
+	error_keep_first(&first, taps_take_rest(session));
+	killpoint(KILLPOINT_TAKEN);
+	if (retired)
+		taps_empty(&session->taps);
+	killpoint(KILLPOINT_EMPTIED);
 	drop_spaces(session);
 	taps_unlock(&session->taps);
 	return first;

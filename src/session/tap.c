@@ -200,13 +200,13 @@ static void rest(struct taps *taps, const struct recent *recent, bool asks, uint
 }
 
 /*
- * Where more threads want to run than there are processors, each waits its turn, and a target whose
- * rings are full goes on without us before ours has come: what it does then is lost. Root only;
- * others cannot.
+ * Of the calling thread, for good. Where more threads want to run than there are processors, each
+ * waits its turn, and a target whose rings are full goes on without us before ours has come: what
+ * it does then is lost. Root only; others cannot.
  */
 static void run_soon(void)
 {
-	enum { NICE = -10 };
+	enum { NICE = -20 };
 	setpriority(PRIO_PROCESS, 0, NICE);
 }
 
@@ -240,11 +240,19 @@ static void *reader_main(void *context)
 static struct error *start_reader(struct session *session)
 {
 	sigset_t all, old;
+	pthread_attr_t attributes;
+	const struct sched_param none = {0};
 	if (session->taps.reading)
 		return NULL;
+	/* The tracer thread may run ahead of everybody at this moment (target_pause). */
+	pthread_attr_init(&attributes);
+	pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
+	pthread_attr_setschedpolicy(&attributes, SCHED_OTHER);
+	pthread_attr_setschedparam(&attributes, &none);
 	sigfillset(&all); /* signals are the main thread's and, one, the tracer thread's */
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int failure = pthread_create(&session->taps.reader, NULL, reader_main, session);
+	int failure = pthread_create(&session->taps.reader, &attributes, reader_main, session);
+	pthread_attr_destroy(&attributes);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (failure)
 		return error_system(failure, "cannot start a thread");
@@ -273,14 +281,19 @@ static double measure_tick(void)
 	return (double)(now - ns) / (double)(__rdtsc() - ticks);
 }
 
+void taps_prepare(struct session *session)
+{
+	if (session->ns_per_tick == 0)
+		session->ns_per_tick = measure_tick();
+}
+
 struct error *taps_add(struct session *session, struct channel *channel)
 {
 	struct tap *tap = calloc(1, sizeof *tap);
 	if (!tap)
 		return error_no_memory();
 	struct rings_sink sink = tap_sink(tap);
-	if (session->ns_per_tick == 0)
-		session->ns_per_tick = measure_tick();
+	taps_prepare(session);
 	struct rings_clock clock = {.base_ticks = __rdtsc(),
 				    .base_ns = clock_now_ns() - session->started_ns,
 				    .ns_per_tick = session->ns_per_tick};
@@ -305,6 +318,14 @@ struct error *taps_take(struct session *session, bool all)
 	bool asks = false;
 	struct error *err = take_ptr(session->taps.failure);
 	return err ? err : take(session, all, &taken, &asks);
+}
+
+struct error *taps_seal(struct taps *taps)
+{
+	struct error *err = NULL;
+	for (struct tap *tap = taps->first; !err && tap; tap = tap->next)
+		err = rings_seal(tap->rings);
+	return err;
 }
 
 /* The second take has all that was written before the first (probe/rings.h). */
@@ -366,6 +387,14 @@ void taps_thread_ended(struct session *session, uint32_t space, uint32_t thread)
 void taps_end_threads(struct session *session)
 {
 	end_threads(session, true);
+}
+
+struct error *taps_take_rest(struct session *session)
+{
+	run_soon();
+	struct error *err = taps_take(session, true);
+	end_threads(session, true);
+	return err;
 }
 
 static void add_all(struct rings_statistics *sum, const struct tap *list)

@@ -91,11 +91,17 @@ void taps_unlock(struct taps *taps);
  */
 void taps_lock_settled(struct session *session);
 
+/* What taps_add would have to wait for otherwise. */
+void taps_prepare(struct session *session);
+
 /* Adds a tap for a new channel, which it owns from now on, and starts the reader with the first. */
 struct error *taps_add(struct session *session, struct channel *channel);
 
 /* Takes everything that is there (all: even what others may still have to be put before). */
 struct error *taps_take(struct session *session, bool all);
+
+/* No thread of the target runs: what is there now is all that will be taken. */
+struct error *taps_seal(struct taps *taps);
 
 /* Retires taps that no process uses any more, after taking what is left in them. */
 struct error *taps_prune(struct session *session);
@@ -109,8 +115,11 @@ bool taps_have(const struct taps *taps, const struct tap *tap);
 /* A thread has ended: for the ledger, too, once what it has written is out. */
 void taps_thread_ended(struct session *session, uint32_t space, uint32_t thread);
 
-/* No more will be taken: threads that have ended have done so for the ledger, too. */
+/* What there is has been taken: threads that have ended have done so for the ledger, too. */
 void taps_end_threads(struct session *session);
+
+/* The last take. Whoever waits for the report does not wait for all others' turns as well. */
+struct error *taps_take_rest(struct session *session);
 
 /* The sum over all taps. */
 struct rings_statistics taps_statistics(const struct taps *taps);

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "target/arrivals.h"
+#include "target/pause.h"
 #include "target/proc.h"
 #include "target/tree.h"
 
@@ -16,7 +17,7 @@ static bool must_stop(const struct target_thread *thread)
 		return false;
 	if (thread->state == TARGET_THREAD_LISTENING)
 		return thread->trap_pending;
-	return !proc_asleep_in_call(thread->process->pid, thread->tid);
+	return !proc_asleep_in_call(thread->process->pid, thread->tid, NULL);
 }
 
 /* All are looked at before the first is stopped: the look takes longer than the stop. */
@@ -31,6 +32,7 @@ void target_drain(struct target *target)
 		if (must_stop(thread))
 			thread->interrupted = true;
 	}
+	pause_run_ahead(target);
 	target->paused_since_ns = clock_now_ns();
 	cursor = 0;
 	while ((entry = map_next(&target->threads, &cursor))) {
@@ -52,12 +54,13 @@ void target_release(struct target *target)
 		size_t cursor = 0;
 		struct map_entry *entry = map_next(&target->threads, &cursor);
 		if (!entry)
-			return;
+			break;
 		struct target_thread *thread = entry->value;
 		if (thread->state == TARGET_THREAD_STOPPED)
 			detach(thread);
 		tree_remove_thread(target, thread);
 	}
+	pause_run_as_before(target);
 }
 
 void target_abandon(struct target *target, struct target_thread *thread)

@@ -2,19 +2,21 @@
 #include <errno.h>
 #include <sched.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "target/arrivals.h"
+#include "target/pause.h"
 #include "target/proc.h"
 #include "target/remote_stop.h"
 #include "target/tree.h"
 
 enum { PAUSE_LIMIT_NS = 200000000, SETTLE_LIMIT_NS = 50000000, LOOK_AGAIN_NS = 20000 };
 
-/* A pause must not be longer than it need be because the tracer waits for a CPU. Root only. */
-static void run_ahead(struct target *target)
+void pause_run_ahead(struct target *target)
 {
 	struct sched_param first = {.sched_priority = 1};
 	int policy = sched_getscheduler(0);
@@ -22,7 +24,7 @@ static void run_ahead(struct target *target)
 		target->policy = policy;
 }
 
-static void run_as_before(struct target *target)
+void pause_run_as_before(struct target *target)
 {
 	struct sched_param none = {0};
 	if (target->policy < 0)
@@ -49,9 +51,46 @@ struct pause_scope {
 	const struct target_space *space;
 	const struct target_thread *only;
 	bool sleepers;
+	size_t call_fds_max;
 };
 
-static bool is_meant(struct target_thread *thread, const struct pause_scope *scope)
+static size_t call_fds_limit(void)
+{
+	struct rlimit files;
+	return getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur / 2 : 0;
+}
+
+static bool is_asleep(struct target *target, struct target_thread *thread,
+		      const struct pause_scope *scope)
+{
+	bool keep = thread->call_fd < 0 && target->call_fds < scope->call_fds_max;
+	int fd = -1;
+	bool asleep = proc_asleep_in_call(thread->process->pid, thread->tid, keep ? &fd : NULL);
+	if (fd < 0)
+		return asleep;
+	thread->call_fd = fd;
+	target->call_fds++;
+	return true;
+}
+
+void pause_forget(struct target *target, struct target_thread *thread)
+{
+	if (thread->call_fd < 0)
+		return;
+	close(thread->call_fd);
+	thread->call_fd = -1;
+	target->call_fds--;
+}
+
+bool target_resting_place(const struct target_thread *thread, uint64_t *sp_ret, uint64_t *pc_ret)
+{
+	return thread->call_fd >= 0
+		       ? proc_resting_place_of(thread->call_fd, sp_ret, pc_ret)
+		       : proc_resting_place(thread->process->pid, thread->tid, sp_ret, pc_ret);
+}
+
+static bool is_meant(struct target *target, struct target_thread *thread,
+		     const struct pause_scope *scope)
 {
 	if (thread->parked || thread->state != TARGET_THREAD_RUNNING)
 		return false;
@@ -59,7 +98,7 @@ static bool is_meant(struct target_thread *thread, const struct pause_scope *sco
 		return thread == scope->only;
 	if (scope->space && thread->process->space != scope->space)
 		return false;
-	bool asleep = proc_asleep_in_call(thread->process->pid, thread->tid);
+	bool asleep = is_asleep(target, thread, scope);
 	thread->roused = asleep && scope->sleepers;
 	return !asleep || scope->sleepers;
 }
@@ -71,7 +110,7 @@ static size_t interrupt(struct target *target, const struct pause_scope *scope)
 	struct map_entry *entry;
 	while ((entry = map_next(&target->threads, &cursor))) {
 		struct target_thread *thread = entry->value;
-		thread->interrupted = is_meant(thread, scope);
+		thread->interrupted = is_meant(target, thread, scope);
 	}
 	target->paused_since_ns = clock_now_ns();
 	cursor = 0;
@@ -102,13 +141,8 @@ static bool take(struct target *target, pid_t tid, int status)
 	return awaited;
 }
 
-static void pause_scope(struct target *target, const struct pause_scope *scope)
+static void await_stops(struct target *target, size_t awaited)
 {
-	if (!arrivals_make_room(target))
-		return;
-	run_ahead(target);
-	mark_arrived(target);
-	size_t awaited = interrupt(target, scope);
 	uint64_t limit = clock_now_ns() + PAUSE_LIMIT_NS;
 	while (awaited && target->arrived_count < target->arrived_capacity) {
 		int status;
@@ -122,6 +156,16 @@ static void pause_scope(struct target *target, const struct pause_scope *scope)
 		struct timespec pause = {.tv_nsec = LOOK_AGAIN_NS};
 		nanosleep(&pause, NULL);
 	}
+}
+
+static void pause_scope(struct target *target, struct pause_scope *scope)
+{
+	if (!arrivals_make_room(target))
+		return;
+	scope->call_fds_max = call_fds_limit();
+	pause_run_ahead(target);
+	mark_arrived(target);
+	await_stops(target, interrupt(target, scope));
 }
 
 void target_pause(struct target *target, const struct target_space *space,
@@ -144,7 +188,7 @@ static bool some_are_awake(const struct target *target)
 	struct map_entry *entry;
 	while ((entry = map_next(&target->threads, &cursor))) {
 		const struct target_thread *thread = entry->value;
-		if (thread->roused && !proc_asleep_in_call(thread->process->pid, thread->tid))
+		if (thread->roused && !proc_asleep_in_call(thread->process->pid, thread->tid, NULL))
 			return true;
 	}
 	return false;
@@ -167,6 +211,35 @@ static void let_settle(struct target *target)
 		((struct target_thread *)entry->value)->roused = false;
 }
 
+static void go_on(struct target *target, struct target_thread *thread)
+{
+	thread->paused = false;
+	target->statistics.stopped_ns += clock_now_ns() - thread->stopped_since_ns;
+	thread->registers_valid = false;
+	thread->state = TARGET_THREAD_RUNNING;
+	ptrace(PTRACE_CONT, thread->tid, NULL, 0);
+}
+
+void target_let_run(struct target *target, struct target_thread *const *threads, size_t count,
+		    uint64_t run_ns)
+{
+	const struct timespec run = {.tv_nsec = (long)run_ns};
+	size_t awaited = 0;
+	for (size_t i = 0; i < count; i++)
+		if (threads[i]->paused)
+			go_on(target, threads[i]);
+	nanosleep(&run, NULL);
+	if (!arrivals_make_room(target))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		struct target_thread *thread = threads[i];
+		thread->interrupted = thread->state == TARGET_THREAD_RUNNING &&
+				      ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL) == 0;
+		awaited += thread->interrupted;
+	}
+	await_stops(target, awaited);
+}
+
 void target_go_on(struct target *target)
 {
 	bool roused = false;
@@ -177,17 +250,16 @@ void target_go_on(struct target *target)
 		thread->roused &= thread->paused;
 		if (!thread->paused)
 			continue;
-		thread->paused = false;
 		roused |= thread->roused;
 		if (thread->roused)
 			remote_make_again(thread);
-		target->statistics.stopped_ns += clock_now_ns() - thread->stopped_since_ns;
-		thread->registers_valid = false;
-		thread->state = TARGET_THREAD_RUNNING;
-		ptrace(PTRACE_CONT, thread->tid, NULL, 0);
+		go_on(target, thread);
 	}
 	target->paused_ns = clock_now_ns() - target->paused_since_ns;
-	run_as_before(target);
+	pause_run_as_before(target);
+	cursor = 0;
+	while (target->call_fds && (entry = map_next(&target->threads, &cursor)))
+		pause_forget(target, entry->value);
 	if (roused)
 		let_settle(target);
 }

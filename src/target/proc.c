@@ -186,24 +186,6 @@ struct error *proc_tasks(pid_t pid, pid_t **tids_ret, size_t *count_ret)
 	return NULL;
 }
 
-bool proc_asleep_in_call(pid_t pid, pid_t tid)
-{
-	char path[64], text[64];
-	char state;
-	uint64_t start;
-	_cleanup_error_ struct error *err = proc_stat(tid, &state, &start);
-	if (err || (state != 'S' && state != 'D'))
-		return false;
-	snprintf(path, sizeof path, "/proc/%d/task/%d/syscall", pid, tid);
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	ssize_t got = read(fd, text, sizeof text - 1);
-	/* "running", "-1 SP PC" for one blocked outside of a call, "NR ARGS... SP PC" inside. */
-	return got > 0 && isdigit((unsigned char)text[0]);
-}
-
-/* "running", "-1 SP PC", or "NR A1 A2 A3 A4 A5 A6 SP PC", proc(5). */
 uint64_t proc_resident_bytes(pid_t pid)
 {
 	char path[64];
@@ -215,33 +197,66 @@ uint64_t proc_resident_bytes(pid_t pid)
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static bool read_syscall(pid_t pid, pid_t tid, char *text, size_t bytes)
+/* ---- /proc/PID/task/TID/syscall: "running", "-1 SP PC" or "NR A1 A2 A3 A4 A5 A6 SP PC", proc(5)
+ */
+
+static int open_call(pid_t pid, pid_t tid)
 {
 	char path[64];
 	snprintf(path, sizeof path, "/proc/%d/task/%d/syscall", pid, tid);
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : read(fd, text, bytes - 1);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static bool read_call(int fd, char *text, size_t bytes)
+{
+	ssize_t got = fd < 0 ? -1 : pread(fd, text, bytes - 1, 0);
 	if (got <= 0)
 		return false;
 	text[got] = '\0';
 	return true;
 }
 
+bool proc_asleep_in_call(pid_t pid, pid_t tid, int *fd_ret)
+{
+	char text[256];
+	char state;
+	uint64_t start;
+	if (fd_ret)
+		*fd_ret = -1;
+	_cleanup_error_ struct error *err = proc_stat(tid, &state, &start);
+	if (err || (state != 'S' && state != 'D'))
+		return false;
+	_cleanup_close_ int fd = open_call(pid, tid);
+	bool asleep = read_call(fd, text, sizeof text) && isdigit((unsigned char)text[0]);
+	if (asleep && fd_ret) {
+		*fd_ret = fd;
+		fd = -1;
+	}
+	return asleep;
+}
+
 bool proc_system_call(pid_t pid, pid_t tid, uint64_t *number_ret)
 {
 	char text[256];
-	return read_syscall(pid, tid, text, sizeof text) && text[0] != '-' &&
+	_cleanup_close_ int fd = open_call(pid, tid);
+	return read_call(fd, text, sizeof text) && text[0] != '-' &&
 	       sscanf(text, "%lu ", number_ret) == 1;
 }
 
-bool proc_resting_place(pid_t pid, pid_t tid, uint64_t *sp_ret, uint64_t *pc_ret)
+bool proc_resting_place_of(int fd, uint64_t *sp_ret, uint64_t *pc_ret)
 {
 	char text[256];
-	if (!read_syscall(pid, tid, text, sizeof text))
+	if (!read_call(fd, text, sizeof text))
 		return false;
 	if (sscanf(text, "-1 %lx %lx", sp_ret, pc_ret) == 2)
 		return true;
 	return sscanf(text, "%*d %*x %*x %*x %*x %*x %*x %lx %lx", sp_ret, pc_ret) == 2;
+}
+
+bool proc_resting_place(pid_t pid, pid_t tid, uint64_t *sp_ret, uint64_t *pc_ret)
+{
+	_cleanup_close_ int fd = open_call(pid, tid);
+	return proc_resting_place_of(fd, sp_ret, pc_ret);
 }
 
 /* "start-end perms offset major:minor inode   path", proc(5); false if it does not parse. */

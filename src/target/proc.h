@@ -42,14 +42,19 @@ uint64_t proc_resident_bytes(pid_t pid);
 /* The tids of a process, in one pass. *tids_ret is owned by the caller. ERROR_GONE. */
 struct error *proc_tasks(pid_t pid, pid_t **tids_ret, size_t *count_ret);
 
-/* Whether the thread is asleep inside a system call (not running, not faulting, not stopped). */
-bool proc_asleep_in_call(pid_t pid, pid_t tid);
+/*
+ * Whether the thread is asleep inside a system call (not running, not faulting, not stopped). If it
+ * is, *fd_ret (fd_ret may be NULL) is what proc_resting_place_of wants, to be closed; else -1.
+ */
+bool proc_asleep_in_call(pid_t pid, pid_t tid, int *fd_ret);
 
 /* The number of the system call that the thread is asleep in; false if it is in none, or runs. */
 bool proc_system_call(pid_t pid, pid_t tid, uint64_t *number_ret);
 
 /* Where in its code, and on its stack, a thread rests that does not run; false if it runs. */
 bool proc_resting_place(pid_t pid, pid_t tid, uint64_t *sp_ret, uint64_t *pc_ret);
+/* The same for the thread whose file was opened before, which takes a third of the time. */
+bool proc_resting_place_of(int fd, uint64_t *sp_ret, uint64_t *pc_ret);
 
 struct proc_mapping {
 	uint64_t start, end;

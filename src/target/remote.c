@@ -24,7 +24,13 @@ enum {
 };
 
 /* In the order in which threads are to be preferred. */
-enum suitability { UNSUITABLE, LAST_CHOICE, IN_RESUMED_CALL, IN_RESTARTED_CALL, IN_USER_SPACE };
+enum suitability {
+	UNSUITABLE,
+	LAST_CHOICE,
+	IN_RESUMED_CALL,
+	IN_RESTARTED_CALL,
+	IN_USER_SPACE = REMOTE_SUITABILITY_BEST,
+};
 
 static struct error *gone(const struct target_thread *thread)
 {

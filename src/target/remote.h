@@ -41,6 +41,8 @@ struct remote {
 	bool ends_early; /* the call it is in would show EINTR, and is made again */
 };
 
+enum { REMOTE_SUITABILITY_BEST = 4 };
+
 /*
  * How well a stopped thread serves, 0 not at all: best in user space, then in a call that restarts
  * by itself, then one that restarts through restart_syscall(2), last in a call that would show

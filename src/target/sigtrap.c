@@ -111,7 +111,7 @@ static void consider(void *context, struct target_thread *thread)
 	if (thread->process != best->process || thread->state != TARGET_THREAD_RUNNING ||
 	    state == 'T')
 		return;
-	bool running = !proc_asleep_in_call(thread->process->pid, thread->tid);
+	bool running = !proc_asleep_in_call(thread->process->pid, thread->tid, NULL);
 	best->blocks |= thread->sigtrap_blocked;
 	if (!best->thread || (running && !best->running)) {
 		best->thread = thread;

@@ -88,6 +88,7 @@ struct target_thread {
 	bool interrupted;    /* PTRACE_INTERRUPT was sent, its stop has not come */
 	bool paused;	     /* STOPPED by target_pause, and by nothing else */
 	bool roused;	     /* and it was asleep in a system call */
+	int call_fd;	     /* asleep as a pause began: see pause.h. Else -1 */
 	bool leaving;	     /* it has come to PTRACE_EVENT_EXIT, or beyond */
 	int parked_status;   /* a stop that came before the creator's event, else 0 */
 	int resume_signal;   /* while draining: what target_resume asked for */
@@ -153,7 +154,8 @@ struct target {
 	bool watches_exits; /* LEAVING events are wanted; set before target_start or target_attach
 			     */
 	bool impatient;	    /* target_next returns QUIET where it would have to wait */
-	int policy; /* the tracer thread's own, while a pause has it changed; -1: it has not */
+	int policy;	 /* the tracer thread's own, while a pause has it changed; -1: it has not */
+	size_t call_fds; /* threads that have a call_fd */
 	uint64_t drain_until_ns;
 	uint64_t paused_since_ns; /* when the last drain or pause began to stop threads */
 	uint64_t paused_ns;	  /* how long the last pause was */
@@ -267,6 +269,19 @@ void target_pause(struct target *target, const struct target_space *space,
  * beginning; that waits until all have come back to rest, a twentieth of a second at most.
  */
 void target_pause_all(struct target *target);
+
+/*
+ * In a pause: where in its code and on its stack a thread rests that is asleep; false if it is not,
+ * or cannot be looked at any more.
+ */
+bool target_resting_place(const struct target_thread *thread, uint64_t *sp_ret, uint64_t *pc_ret);
+
+/*
+ * In a pause: lets some of those that it has stopped run for run_ns, all others standing still, and
+ * stops them again.
+ */
+void target_let_run(struct target *target, struct target_thread *const *threads, size_t count,
+		    uint64_t run_ns);
 
 /* Ends a pause: lets those go on that it has stopped. */
 void target_go_on(struct target *target);

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "target/pause.h"
 #include "target/proc.h"
 
 static struct error *space_create(struct target *target, pid_t pid, struct target_space **ret)
@@ -90,8 +91,8 @@ struct error *tree_add_thread(struct target *target, pid_t tid, struct target_pr
 		free(thread);
 		return error_no_memory();
 	}
-	*thread =
-		(struct target_thread){.tid = tid, .state = TARGET_THREAD_RUNNING, .parked = true};
+	*thread = (struct target_thread){
+		.tid = tid, .state = TARGET_THREAD_RUNNING, .parked = true, .call_fd = -1};
 	if (process)
 		tree_adopt(target, thread, process);
 	*ret = thread;
@@ -114,6 +115,7 @@ void tree_adopt(struct target *target, struct target_thread *thread, struct targ
 void tree_remove_thread(struct target *target, struct target_thread *thread)
 {
 	map_remove(&target->threads, (uint64_t)thread->tid);
+	pause_forget(target, thread);
 	if (thread->process) {
 		thread->process->thread_count--;
 		if (target->thread_gone)

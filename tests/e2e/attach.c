@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "lib/code.h"
+#include "lib/jumps.h"
 #include "lib/status.h"
 #include "lib/storm.h"
 #include "lib/suite.h"
@@ -75,6 +76,32 @@ START_TEST(detaching_leaves_nothing_behind)
 		expect_clean(&storm, &before);
 	}
 	ck_assert_int_gt(seen, 0);
+	storm_expect_good_end(&storm);
+}
+END_TEST
+
+/* Of many threads most stand in an agent when its jumps go: it waits for them, too. */
+START_TEST(detaching_gives_the_memory_of_rings_back)
+{
+	enum { PAGE_BYTES = 4096 };
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_storm_ struct storm storm = {0};
+
+	scratch_make(&scratch);
+	storm_start(&scratch, 64, &storm);
+	for (int round = 0; round < 3; round++) {
+		_cleanup_process_ struct process attach = {0};
+
+		tracealloc_start_attach(&scratch, ARGV("--engine", "jump"), storm.process.pid,
+					&attach);
+		tracealloc_until_probed(&attach, storm.process.pid);
+		storm_expect_progress(&storm);
+		ck_assert_uint_gt(jumps_resident_bytes(storm.process.pid), PAGE_BYTES);
+		process_signal(&attach, SIGINT);
+		ck_assert_int_gt(expect_good_attach(&scratch, &attach), 0);
+		ck_assert_uint_le(jumps_resident_bytes(storm.process.pid), PAGE_BYTES);
+		ck_assert_uint_eq(jumps_memory_of(storm.process.pid).shared_count, 1);
+	}
 	storm_expect_good_end(&storm);
 }
 END_TEST
@@ -290,6 +317,7 @@ int main(void)
 	TCase *cycle_case = suite_case(suite, "cycles", 120);
 
 	tcase_add_test(cycle_case, detaching_leaves_nothing_behind);
+	tcase_add_test(cycle_case, detaching_gives_the_memory_of_rings_back);
 	tcase_add_test(cycle_case, every_thread_gets_its_turn);
 	tcase_add_test(cycle_case, the_duration_ends_an_attach);
 	tcase_add_loop_test(cycle_case, a_signal_at_any_moment_of_an_attach_ends_it_cleanly, 0, 4);

@@ -73,6 +73,24 @@ struct jumps_memory jumps_memory_of(pid_t pid)
 	return memory;
 }
 
+uint64_t jumps_resident_bytes(pid_t pid)
+{
+	char path[64], line[LINE_MAX_LENGTH];
+	uint64_t start, sum_kb = 0, kb;
+	bool ours = false;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps", pid);
+	_cleanup_fclose_ FILE *maps = fopen(path, "re");
+	ck_assert_ptr_nonnull(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%" SCNx64 "-%*x ", &start) == 1)
+			ours = strstr(line, "/memfd:" AGENT_MEMFD_NAME) != NULL;
+		else if (ours && sscanf(line, "Rss: %" SCNu64 " kB", &kb) == 1)
+			sum_kb += kb;
+	}
+	return sum_kb * 1024;
+}
+
 static void add_bytes(void *context, pid_t pid, const struct mapping *mapping)
 {
 	(void)pid;

@@ -24,6 +24,9 @@ struct jumps_memory {
 
 struct jumps_memory jumps_memory_of(pid_t pid);
 
+/* What of the shared memory is in use. */
+uint64_t jumps_resident_bytes(pid_t pid);
+
 /* The bytes of address space that all of its mappings have. */
 uint64_t jumps_mapped_bytes(pid_t pid);
 

@@ -219,7 +219,7 @@ START_TEST(a_traced_child_has_a_tracer_and_a_state_of_its_own)
 	ok(proc_status(child.pid, &status));
 	ck_assert_int_eq(status.tracer, getpid());
 	ck_assert_int_eq(status.state, 't');
-	ck_assert(!proc_asleep_in_call(child.pid, child.pid));
+	ck_assert(!proc_asleep_in_call(child.pid, child.pid, NULL));
 }
 END_TEST
 
@@ -263,7 +263,7 @@ START_TEST(a_zombie_is_there_without_memory)
 	uint64_t started;
 	ok(proc_stat(child.pid, &state, &started));
 	ck_assert_int_eq(state, 'Z');
-	ck_assert(!proc_asleep_in_call(child.pid, child.pid));
+	ck_assert(!proc_asleep_in_call(child.pid, child.pid, NULL));
 }
 END_TEST
 
@@ -286,7 +286,7 @@ START_TEST(of_a_process_that_is_gone_nothing_is_said)
 	check_fails(proc_command(pid, &argv, &count), ERROR_GONE);
 	struct proc_maps maps;
 	check_fails(proc_maps_read(pid, &maps), ERROR_GONE);
-	ck_assert(!proc_asleep_in_call(pid, pid));
+	ck_assert(!proc_asleep_in_call(pid, pid, NULL));
 	ck_assert(!proc_auxiliary(pid, AT_ENTRY, &number));
 }
 END_TEST
@@ -394,7 +394,7 @@ static void say_and_spin(int to)
 static void wait_until_asleep(pid_t pid, bool asleep)
 {
 	uint64_t deadline = clock_now_ns() + DEADLINE_S * SECOND_NS;
-	while (proc_asleep_in_call(pid, pid) != asleep) {
+	while (proc_asleep_in_call(pid, pid, NULL) != asleep) {
 		ck_assert_msg(clock_now_ns() < deadline, "waited in vain");
 		sched_yield();
 	}
@@ -408,7 +408,7 @@ START_TEST(a_thread_that_pauses_is_asleep_in_a_call_until_it_is_stopped)
 	kill(child.pid, SIGSTOP);
 	siginfo_t info;
 	ck_assert_int_eq(waitid(P_PID, (id_t)child.pid, &info, WSTOPPED), 0);
-	ck_assert(!proc_asleep_in_call(child.pid, child.pid));
+	ck_assert(!proc_asleep_in_call(child.pid, child.pid, NULL));
 	kill(child.pid, SIGCONT);
 	wait_until_asleep(child.pid, true);
 }
@@ -421,8 +421,8 @@ START_TEST(a_thread_that_spins_is_not_asleep_in_a_call)
 	/* It has written, and may still be on its way out of that call. */
 	wait_until_asleep(child.pid, false);
 	for (int i = 0; i < 1000; i++)
-		ck_assert(!proc_asleep_in_call(child.pid, child.pid));
-	ck_assert(!proc_asleep_in_call(getpid(), getpid()));
+		ck_assert(!proc_asleep_in_call(child.pid, child.pid, NULL));
+	ck_assert(!proc_asleep_in_call(getpid(), getpid(), NULL));
 }
 END_TEST
 
@@ -477,7 +477,7 @@ START_TEST(a_thread_that_waits_for_a_page_is_not_asleep_in_a_call)
 		ck_assert_msg(clock_now_ns() < deadline, "waited in vain");
 		ok(proc_stat(sleeper.tid, &state, &started));
 	}
-	ck_assert(!proc_asleep_in_call(getpid(), sleeper.tid));
+	ck_assert(!proc_asleep_in_call(getpid(), sleeper.tid, NULL));
 	page_give(fd, sleeper.page);
 	pthread_join(thread, NULL);
 	munmap(sleeper.page, PAGE);
