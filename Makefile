@@ -274,7 +274,7 @@ $(O)/tests/bench/ledger: tests/bench/ledger.c $(call archives,ledger base)
 	@mkdir -p $(@D)
 	$(call say,BENCH,$@)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -o $@ $< $(call archives,ledger base)
 
-bench: all $(O)/tests/bench/pair $(O)/tests/bench/threads
+bench: all $(O)/tests/bench/pair $(O)/tests/targets/crowd
 	scripts/bench $(O)
 
 COMPLETIONS = bash-completion/completions/tracealloc zsh/site-functions/_tracealloc \

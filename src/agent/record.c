@@ -121,33 +121,63 @@ static void note_stall(struct agent_ring *ring)
 	ring->stalled = ring->known_tail + 1;
 }
 
+/*
+ * How long somebody waits: since when and for how many whole waits the reader gave no sign, and the
+ * same for tail. Handlers may cut waits short, and time stamps run at a rate that is not known
+ * here, so both are counted.
+ */
+struct patience {
+	uint64_t tail, beat;
+	uint64_t heard_at, moved_at;
+	uint32_t silent_ms, still_ms;
+};
+
+/*
+ * A reader that reads is waited for, for it has perhaps much to read that is older: what finds no
+ * room is lost. Not without limit, for it may have closed this very ring.
+ */
+static bool is_patient(struct patience *patience, uint64_t tail)
+{
+	uint64_t beat = __atomic_load_n(&thread_shared()->beat, __ATOMIC_RELAXED);
+	uint64_t now = system_ticks();
+	bool moved = tail != patience->tail;
+	if (moved) {
+		patience->tail = tail;
+		patience->moved_at = now;
+		patience->still_ms = 0;
+	}
+	if (moved || beat != patience->beat) {
+		patience->beat = beat;
+		patience->heard_at = now;
+		patience->silent_ms = 0;
+	}
+	return patience->silent_ms < PATIENCE_MS && patience->still_ms < AGENT_LIVING_PATIENCE_MS &&
+	       now - patience->heard_at <= (uint64_t)PATIENCE_MS * TICKS_A_MS &&
+	       now - patience->moved_at <= (uint64_t)AGENT_LIVING_PATIENCE_MS * TICKS_A_MS;
+}
+
 static bool wait_for_room(struct agent_ring *ring, uint64_t capacity, uint64_t need)
 {
-	uint64_t began = system_ticks();
-	uint32_t waited_ms = 0;
-	uint64_t tail = ring->known_tail;
+	struct patience patience = {.tail = ~ring->known_tail};
 	while (__atomic_load_n(&agent_private.state, __ATOMIC_RELAXED) == AGENT_ON) {
-		ring->known_tail = __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE);
+		uint64_t tail = __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE);
+		ring->known_tail = tail;
 		if (record_has_room(ring, capacity, need)) {
 			ring->waiting = 0;
 			return true;
 		}
-		if (is_stalled(ring, ring->known_tail))
+		if (is_stalled(ring, tail))
 			break;
-		if (ring->known_tail != tail) {
-			tail = ring->known_tail;
-			began = system_ticks();
-			waited_ms = 0;
-		}
-		if (waited_ms >= PATIENCE_MS ||
-		    system_ticks() - began > (uint64_t)PATIENCE_MS * TICKS_A_MS) {
+		if (!is_patient(&patience, tail)) {
 			note_stall(ring);
 			break;
 		}
 		__atomic_store_n(&ring->waiting, 1, __ATOMIC_SEQ_CST);
 		if (agent_private.state == AGENT_ON &&
-		    system_futex_wait(&ring->tail, (uint32_t)tail, WAIT_MS))
-			waited_ms += WAIT_MS;
+		    system_futex_wait(&ring->tail, (uint32_t)tail, WAIT_MS)) {
+			patience.silent_ms += WAIT_MS;
+			patience.still_ms += WAIT_MS;
+		}
 	}
 	ring->waiting = 0;
 	return false;

@@ -80,29 +80,39 @@ START_TEST(detaching_leaves_nothing_behind)
 }
 END_TEST
 
-/* Of many threads most stand in an agent when its jumps go: it waits for them, too. */
+static bool has_rings_in_use(const void *context)
+{
+	enum { BYTES = 8 << 20 }; /* far more than all areas have before anybody has written */
+	const pid_t *pid = context;
+
+	return jumps_resident_bytes(*pid) > BYTES;
+}
+
+/* Of threads that only allocate most stand in an agent when its jumps go. It waits for them, too.
+ */
 START_TEST(detaching_gives_the_memory_of_rings_back)
 {
 	enum { PAGE_BYTES = 4096 };
 	_cleanup_scratch_ struct scratch scratch = {0};
-	_cleanup_storm_ struct storm storm = {0};
+	_cleanup_process_ struct process crowd = {0};
+	_cleanup_free_ char *program = suite_target("crowd");
 
 	scratch_make(&scratch);
-	storm_start(&scratch, 64, &storm);
+	process_start(&scratch, "crowd", ARGV(program, "busy", "64"), &crowd);
+	process_wait_output(&crowd, "ready");
 	for (int round = 0; round < 3; round++) {
 		_cleanup_process_ struct process attach = {0};
 
-		tracealloc_start_attach(&scratch, ARGV("--engine", "jump"), storm.process.pid,
-					&attach);
-		tracealloc_until_probed(&attach, storm.process.pid);
-		storm_expect_progress(&storm);
-		ck_assert_uint_gt(jumps_resident_bytes(storm.process.pid), PAGE_BYTES);
+		tracealloc_start_attach(&scratch, ARGV("--engine", "jump"), crowd.pid, &attach);
+		tracealloc_until_probed(&attach, crowd.pid);
+		process_until(has_rings_in_use, &crowd.pid, "events to be written");
 		process_signal(&attach, SIGINT);
 		ck_assert_int_gt(expect_good_attach(&scratch, &attach), 0);
-		ck_assert_uint_le(jumps_resident_bytes(storm.process.pid), PAGE_BYTES);
-		ck_assert_uint_eq(jumps_memory_of(storm.process.pid).shared_count, 1);
+		ck_assert_uint_le(jumps_resident_bytes(crowd.pid), PAGE_BYTES);
+		ck_assert_uint_eq(jumps_memory_of(crowd.pid).shared_count, 1);
 	}
-	storm_expect_good_end(&storm);
+	process_close_input(&crowd);
+	ck_assert_int_eq(process_wait(&crowd), 0);
 }
 END_TEST
 

@@ -2,7 +2,7 @@
 /*
  * Threads that allocate all the time, or sleep, until standard input ends.
  *
- * usage: threads busy|asleep COUNT
+ * usage: crowd busy|asleep COUNT
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -30,7 +30,7 @@ int main(int argc, char **argv)
 {
 	long count = argc == 3 ? strtol(argv[2], NULL, 10) : 0;
 	if (count < 1 || (strcmp(argv[1], "busy") != 0 && strcmp(argv[1], "asleep") != 0)) {
-		fprintf(stderr, "usage: threads busy|asleep COUNT\n");
+		fprintf(stderr, "usage: crowd busy|asleep COUNT\n");
 		return 2;
 	}
 	for (long i = 0; i < count; i++) {
