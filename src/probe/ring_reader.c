@@ -263,6 +263,26 @@ static void make_room(struct ring_reader *reader, uint32_t want)
 	reader->first = 0;
 }
 
+/*
+ * Moves tail, and wakes who waits for it if so many words were released since he was woken last:
+ * whoever is woken for a little room waits again at once.
+ */
+enum { RELEASES_A_RING = 64, WAKES_A_RING = 2 };
+
+static void release(struct ring_reader *reader, uint64_t room)
+{
+	if (reader->woken == reader->at.position)
+		return;
+	reader->released = reader->at.position;
+	/* Sequentially consistent: the agent says that it waits, then looks at tail once more. */
+	__atomic_store_n(&reader->ring->tail, reader->released, __ATOMIC_SEQ_CST);
+	if (reader->released - reader->woken < room ||
+	    !__atomic_load_n(&reader->ring->waiting, __ATOMIC_SEQ_CST))
+		return;
+	reader->woken = reader->released;
+	syscall(SYS_futex, (void *)&reader->ring->tail, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
 struct error *ring_reader_fill(struct ring_reader *reader, struct ring_context *context,
 			       uint32_t want)
 {
@@ -275,18 +295,12 @@ struct error *ring_reader_fill(struct ring_reader *reader, struct ring_context *
 			err = decode_definition(reader, context);
 	}
 	context->taken_words += reader->at.position - begin;
-	if (reader->at.position - reader->released >= reader->capacity / 64)
-		ring_reader_release(reader);
+	if (reader->at.position - reader->released >= reader->capacity / RELEASES_A_RING)
+		release(reader, reader->capacity / WAKES_A_RING);
 	return err;
 }
 
 void ring_reader_release(struct ring_reader *reader)
 {
-	if (reader->released == reader->at.position)
-		return;
-	reader->released = reader->at.position;
-	/* Sequentially consistent: the agent says that it waits, then looks at tail once more. */
-	__atomic_store_n(&reader->ring->tail, reader->released, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&reader->ring->waiting, __ATOMIC_SEQ_CST))
-		syscall(SYS_futex, (void *)&reader->ring->tail, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	release(reader, 0);
 }

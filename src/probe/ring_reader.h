@@ -52,6 +52,7 @@ struct ring_cursor {
  *     released <= at.position <= head <= released + capacity     (words, ever)
  *     first + count <= RING_PENDING_MAX
  *     released == what agent_ring.tail was last set to
+ *     woken == what it was when the agent was last woken
  * items[first .. first + count) are decoded and not given out. A closed reader has
  * at.position == head for good.
  */
@@ -61,6 +62,7 @@ struct ring_reader {
 	uint64_t capacity; /* a power of two */
 	uint64_t head;
 	uint64_t released;
+	uint64_t woken;
 	struct ring_cursor at;
 	space_id space; /* of the thread that writes now */
 	uint32_t thread;
@@ -82,12 +84,13 @@ void ring_reader_advance(struct ring_reader *reader, uint64_t head);
 
 /*
  * Decodes until `want` records (at most RING_PENDING_MAX) are pending or the ring is at its end,
- * and releases words now and then. Errors: the sink's for a stack, which is then asked for again.
+ * and releases words now and then, waking the agent when half of the ring is free. Errors: the
+ * sink's for a stack, which is then asked for again.
  */
 struct error *ring_reader_fill(struct ring_reader *reader, struct ring_context *context,
 			       uint32_t want);
 
-/* Tells the agent what was taken, and wakes it if it waits for that (futex(2)). */
+/* Tells the agent what was taken, and wakes it if it waits for any of that (futex(2)). */
 void ring_reader_release(struct ring_reader *reader);
 
 /* A stamp as the session's time. Stamps from before the session are its begin. */

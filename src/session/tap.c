@@ -15,7 +15,7 @@
 
 static const uint64_t BUSY_WAIT_NS = 500000; /* rings have room for far more */
 static const uint64_t IDLE_WAIT_NS = 5000000;
-enum { ASKED_WAIT_NS = 200000 };
+enum { ASKED_WAIT_NS = 200000, WANTED_WAIT_NS = 50000, MUCH_WORDS = AGENT_RING_WORDS / 8 };
 
 void taps_init(struct taps *taps)
 {
@@ -185,18 +185,29 @@ static void lock_showing_life(struct taps *taps, const struct recent *recent)
 }
 
 /*
- * asks: a linker waits for the tracer thread. A channel that asks cannot be waited on, and trying
- * that over and over would keep the tracer thread from the processor.
+ * wait_ns 0: not at all. asks: a linker waits for the tracer thread. A channel that asks cannot be
+ * waited on, and trying that over and over would keep the tracer thread from the processor.
  */
 static void rest(struct taps *taps, const struct recent *recent, bool asks, uint64_t wait_ns)
 {
-	const struct timespec pause = {.tv_nsec = ASKED_WAIT_NS};
-	if (atomic_load_explicit(&taps->wanted, memory_order_relaxed))
-		sched_yield();
+	const struct timespec asked = {.tv_nsec = ASKED_WAIT_NS},
+			      wanted = {.tv_nsec = WANTED_WAIT_NS};
 	if (asks)
-		nanosleep(&pause, NULL);
-	else if (recent->count)
+		nanosleep(&asked, NULL);
+	else if (atomic_load_explicit(&taps->wanted, memory_order_relaxed))
+		nanosleep(&wanted, NULL); /* else we would have the lock again at once */
+	else if (recent->count && wait_ns)
 		channel_wait(recent->channels[0], wait_ns);
+}
+
+/* How long to rest after a take: not at all where more has come meanwhile. */
+static uint64_t next_wait(uint64_t wait_ns, uint64_t taken)
+{
+	if (taken)
+		return taken > MUCH_WORDS ? 0 : BUSY_WAIT_NS;
+	if (wait_ns < BUSY_WAIT_NS)
+		return BUSY_WAIT_NS;
+	return wait_ns * 2 < IDLE_WAIT_NS ? wait_ns * 2 : IDLE_WAIT_NS;
 }
 
 /*
@@ -230,9 +241,8 @@ static void *reader_main(void *context)
 			atomic_store(&taps->linker_asks, true);
 			session_poke(session);
 		}
-		wait_ns = taken ? BUSY_WAIT_NS : wait_ns * 2;
-		rest(taps, &recent, asks,
-		     wait_ns < IDLE_WAIT_NS ? wait_ns : (wait_ns = IDLE_WAIT_NS));
+		wait_ns = next_wait(wait_ns, taken);
+		rest(taps, &recent, asks, wait_ns);
 	}
 	return NULL;
 }
