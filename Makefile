@@ -160,7 +160,7 @@ clean:
 
 # ---- the program with deadly moments (base/killpoint.h), for tests: the objects that know them, and
 # the archives for the rest.
-KILLPOINT_SOURCES = src/session/install.c src/session/stop.c src/probe/agent_map.c src/probe/jump.c
+KILLPOINT_SOURCES = $(shell grep -l 'base/killpoint.h' src/*/*.c)
 KILLPOINT_OBJECTS = $(KILLPOINT_SOURCES:src/%.c=$(O)/killpoints/obj/%.o)
 
 $(O)/killpoints/obj/%.o: src/%.c
