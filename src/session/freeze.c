@@ -342,8 +342,8 @@ static struct error *prepare(struct freeze *freeze, size_t site_count)
 	return snapshot_create(&freeze->snapshot);
 }
 
-struct error *freeze_snapshot(struct session *session, const struct frozen *frozen,
-			      struct snapshot **ret)
+static struct error *make(struct session *session, const struct frozen *frozen,
+			  struct snapshot **ret)
 {
 	__attribute__((cleanup(freeze_deinit))) struct freeze freeze = {.session = session,
 									.frozen = frozen};
@@ -351,7 +351,7 @@ struct error *freeze_snapshot(struct session *session, const struct frozen *froz
 	if (!err)
 		err = fill(&freeze);
 	if (!err && frozen->mappings)
-		err = freeze_snapshot(session, frozen->mappings, &freeze.snapshot->mappings);
+		err = make(session, frozen->mappings, &freeze.snapshot->mappings);
 	if (!err && TRACEALLOC_CHECKS >= 2)
 		err = snapshot_check(freeze.snapshot);
 	if (err) {
@@ -362,8 +362,8 @@ struct error *freeze_snapshot(struct session *session, const struct frozen *froz
 	return NULL;
 }
 
-struct error *freeze_site(struct session *session, site_id site, uint64_t size_bytes,
-			  struct snapshot **ret)
+static struct error *make_site(struct session *session, site_id site, uint64_t size_bytes,
+			       struct snapshot **ret)
 {
 	__attribute__((cleanup(freeze_deinit))) struct freeze freeze = {.session = session};
 	const struct site_counters one = {.current_bytes = size_bytes,
@@ -388,4 +388,22 @@ struct error *freeze_site(struct session *session, site_id site, uint64_t size_b
 		freeze.snapshot->totals.peak_blocks = 1;
 	*ret = freeze.snapshot;
 	return NULL;
+}
+
+struct error *freeze_snapshot(struct session *session, const struct frozen *frozen,
+			      struct snapshot **ret)
+{
+	symbols_lock(&session->symbols);
+	struct error *err = make(session, frozen, ret);
+	symbols_unlock(&session->symbols);
+	return err;
+}
+
+struct error *freeze_site(struct session *session, site_id site, uint64_t size_bytes,
+			  struct snapshot **ret)
+{
+	symbols_lock(&session->symbols);
+	struct error *err = make_site(session, site, size_bytes, ret);
+	symbols_unlock(&session->symbols);
+	return err;
 }

@@ -15,7 +15,8 @@
  * tap.c: what agents write, and the reader thread; tap_sink.c: its way into the ledger.
  *
  * frozen.c: a copy of the figures at one moment; freeze*.c, symbols.c, positions.c: from it to the
- * snapshot; control*.c: the thread that serves those who ask while tracing goes on.
+ * snapshot; control*.c: the thread that serves those who ask while tracing goes on; ahead.c: the one
+ * that looks symbols up meanwhile.
  *
  * marks.c: named moments; traits.c, usable.c: sites finer than stacks; leaks.c, roots.c: what
  * nothing points to any more; pace.c: what is told while it works; examine.c: a look that changes
@@ -29,6 +30,7 @@
 
 #include "ledger/ledger.h"
 #include "ledger/mappings.h"
+#include "session/ahead.h"
 #include "session/control.h"
 #include "session/frozen.h"
 #include "session/leaks.h"
@@ -89,6 +91,7 @@ struct session {
 	struct session_processes processes;
 	struct marks marks; /* under the lock of the taps */
 	struct symbols symbols;
+	struct ahead ahead;
 	struct control *control; /* NULL: nothing can be asked */
 	enum snapshot_origin origin;
 	char *const *command;	/* of the root, as started or found */

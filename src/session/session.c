@@ -89,6 +89,8 @@ static void *tracer_main(void *context)
 	if (!tracing->error)
 		tracing->error = control_start(session->control);
 	if (!tracing->error)
+		ahead_start(session);
+	if (!tracing->error)
 		tracing->error = loop_run(session);
 	struct error *err = stop_all(session);
 	if (tracing->error)
@@ -176,6 +178,7 @@ struct error *session_init(struct session *session, const struct session_options
 	clock_gettime(CLOCK_REALTIME, &now);
 	session->started_unix_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	taps_init(&session->taps);
+	symbols_init(&session->symbols);
 	target_init(&session->target, options->log, &session->poke);
 	session->target.watches_exits = options->unreachable;
 	session->target.thread_gone = thread_gone;
@@ -237,6 +240,7 @@ static struct error *trace(struct tracing *tracing)
 		supervise(tracing->session, tracer);
 		pthread_join(tracer, NULL);
 		control_stop(tracing->session->control);
+		ahead_stop(tracing->session);
 		tracing->session->alone = true;
 	}
 	sigaction(POKE_SIGNAL, &old_poke, NULL);

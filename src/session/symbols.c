@@ -15,6 +15,26 @@ struct symbols_found {
 
 static const struct image_position unknown = {0};
 
+void symbols_init(struct symbols *symbols)
+{
+	pthread_mutexattr_t attributes;
+	*symbols = (struct symbols){0};
+	pthread_mutexattr_init(&attributes);
+	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&symbols->lock, &attributes);
+	pthread_mutexattr_destroy(&attributes);
+}
+
+void symbols_lock(struct symbols *symbols)
+{
+	pthread_mutex_lock(&symbols->lock);
+}
+
+void symbols_unlock(struct symbols *symbols)
+{
+	pthread_mutex_unlock(&symbols->lock);
+}
+
 void symbols_deinit(struct symbols *symbols)
 {
 	size_t cursor = 0;
@@ -25,7 +45,7 @@ void symbols_deinit(struct symbols *symbols)
 	for (size_t i = 0; i < symbols->count; i++)
 		image_close(symbols->images[i]);
 	free(symbols->images);
-	*symbols = (struct symbols){0};
+	pthread_mutex_destroy(&symbols->lock);
 }
 
 static bool reserve(struct symbols *symbols, size_t need)

@@ -67,9 +67,9 @@ void taps_deinit(struct taps *taps)
 
 void taps_lock(struct taps *taps)
 {
-	atomic_store_explicit(&taps->wanted, true, memory_order_relaxed);
+	atomic_fetch_add_explicit(&taps->wanted, 1, memory_order_relaxed);
 	pthread_mutex_lock(&taps->lock);
-	atomic_store_explicit(&taps->wanted, false, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&taps->wanted, 1, memory_order_relaxed);
 }
 
 bool taps_lock_within(struct taps *taps, uint64_t wait_ns)
@@ -77,9 +77,9 @@ bool taps_lock_within(struct taps *taps, uint64_t wait_ns)
 	uint64_t limit_ns = clock_now_ns() + wait_ns;
 	const struct timespec limit = {.tv_sec = (time_t)(limit_ns / 1000000000u),
 				       .tv_nsec = (long)(limit_ns % 1000000000u)};
-	atomic_store_explicit(&taps->wanted, true, memory_order_relaxed);
+	atomic_fetch_add_explicit(&taps->wanted, 1, memory_order_relaxed);
 	int failure = pthread_mutex_clocklock(&taps->lock, CLOCK_MONOTONIC, &limit);
-	atomic_store_explicit(&taps->wanted, false, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&taps->wanted, 1, memory_order_relaxed);
 	return failure == 0;
 }
 

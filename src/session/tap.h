@@ -34,10 +34,6 @@ struct tap {
 	struct tap *next;
 };
 
-/*
- * `wanted`: the tracer thread waits for the lock, which the reader would otherwise take again at
- * once. Counts of what left the list stay in `past`.
- */
 /* A thread whose last words may still lie in its ring: when `takes` had that value it was gone. */
 struct tap_ended {
 	uint32_t space;
@@ -45,12 +41,16 @@ struct tap_ended {
 	uint64_t at_take;
 };
 
+/*
+ * `wanted`: so many wait for the lock, which the reader would otherwise take again at once. Counts
+ * of what left the list stay in `past`.
+ */
 struct taps {
 	struct tap *first; /* the newest */
 	struct tap *done; /* used by no process; the reader, who may be asleep in one, frees them */
 	struct rings_statistics past;
 	pthread_mutex_t lock;
-	_Atomic bool wanted;
+	_Atomic unsigned wanted;
 	pthread_t reader;
 	bool reading; /* the reader thread was started */
 	_Atomic bool stop;

@@ -4,7 +4,9 @@
  * that nobody who asks, however he does it, harms the target, the session or anybody else.
  */
 #include <check.h>
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -423,6 +425,54 @@ START_TEST(where_finds_the_block_that_holds_an_address)
 }
 END_TEST
 
+/* ---- symbols */
+
+struct opened {
+	pid_t tracer;
+	const char *program;
+	size_t least;
+};
+
+/* Whether the tracer has the program's file open so many times. */
+static bool is_open(const void *context)
+{
+	const struct opened *opened = context;
+	char directory[64];
+	size_t count = 0;
+
+	snprintf(directory, sizeof directory, "/proc/%d/fd", opened->tracer);
+	DIR *descriptors = opendir(directory);
+	ck_assert_ptr_nonnull(descriptors);
+	for (struct dirent *entry; (entry = readdir(descriptors));) {
+		char file[PATH_MAX];
+		ssize_t got = readlinkat(dirfd(descriptors), entry->d_name, file, sizeof file - 1);
+		file[got > 0 ? got : 0] = '\0';
+		count += strcmp(file, opened->program) == 0;
+	}
+	closedir(descriptors);
+	return count >= opened->least;
+}
+
+/* Once for unwinding and, as soon as there is a block, once more for lines. */
+START_TEST(lines_are_looked_up_while_the_target_runs)
+{
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_phases_ struct phases phases = {0};
+	_cleanup_report_ struct report report = {0};
+	_cleanup_free_ char *program = suite_target("phases");
+
+	scratch_make(&scratch);
+	phases_use_directory(&scratch);
+	phases_start_traced(&scratch, NULL, &phases);
+	phases_tell(&phases, "grow 100 1000");
+	process_until(is_open, &(struct opened){phases.process.pid, program, 2},
+		      "the program to be opened for its lines");
+	ck_assert_int_eq(phases_finish(&phases), 0);
+	tracealloc_report(&scratch, &report);
+	ck_assert_int_eq(report_total(&report, "total_blocks"), 100);
+}
+END_TEST
+
 /* ---- who is asked */
 
 START_TEST(any_process_of_a_tree_leads_to_its_tracer)
@@ -708,6 +758,7 @@ int main(void)
 	tcase_add_test(snapshots, without_an_output_a_snapshot_needs_a_name);
 	tcase_add_test(snapshots, an_interval_makes_numbered_snapshots);
 	tcase_add_test(snapshots, an_interval_without_output_reports);
+	tcase_add_test(sessions, lines_are_looked_up_while_the_target_runs);
 	tcase_add_test(sessions, any_process_of_a_tree_leads_to_its_tracer);
 	tcase_add_test(sessions, each_of_two_sessions_answers_for_its_own);
 	tcase_add_loop_test(sessions, stop_ends_tracing_and_not_the_target, 0, ENGINES);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Private to src/session: source positions looked up while the target still runs, so that its end
+ * is not followed by reading debug information: that takes longer than all the rest of a report.
+ *
+ * Owns: a thread, which goes through the stacks as they come and asks for each frame once
+ * (symbols.h keeps the answers), a little behind everybody else in precedence. Does not: matter. A
+ * report is the same without it.
+ */
+#ifndef SESSION_AHEAD_H
+#define SESSION_AHEAD_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct session;
+
+struct ahead {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t woken;
+	bool running;
+	bool stop; /* under lock */
+};
+
+/* Starts the thread, if it can be started. Tracer thread. */
+void ahead_start(struct session *session);
+
+/* Ends it: what it is looking up just now is waited for. Main thread. */
+void ahead_stop(struct session *session);
+
+#endif
