@@ -11,7 +11,7 @@ void ring_area_init(struct ring_area *area, struct agent_thread *shared)
 void ring_area_deinit(struct ring_area *area)
 {
 	for (unsigned level = 0; level < AGENT_LEVELS; level++)
-		free(area->readers[level]);
+		ring_reader_destroy(area->readers[level]);
 }
 
 void ring_area_claim(struct ring_area *area)

@@ -4,7 +4,8 @@
 #include <x86intrin.h>
 
 enum {
-	LOOK_RECORDS = 4096, /* between two looks at the clock */
+	LOOK_RECORDS = 4096,			/* between two looks at the clock */
+	CAUGHT_UP_WORDS = AGENT_RING_WORDS / 8, /* of a take */
 	INDEX_MASK = RING_ORDER_MAX - 1,
 	STAMP_BITS = 64 - RING_ORDER_BITS,
 };
@@ -26,6 +27,23 @@ static struct error *give(struct ring_merge *merge, struct ring_context *context
 }
 
 /*
+ * Rings that fill up are relieved: their threads would wait. That serves for bursts. Where there is
+ * more than backlogs hold, a program is faster than we are all the time: it will have to wait, and
+ * copying would only make us slower, until we have caught up. Inner rings are small.
+ */
+static void relieve(struct ring_merge *merge)
+{
+	uint64_t used = 0;
+	for (uint32_t i = 0; i < merge->count; i++)
+		used += ring_backlog_count(&merge->readers[i]->backlog);
+	uint64_t room = used < RING_BACKLOG_WORDS ? RING_BACKLOG_WORDS - used : 0;
+	merge->overtaken |= room < AGENT_RING_WORDS;
+	for (uint32_t i = 0; !merge->overtaken && i < merge->count; i++)
+		if (merge->readers[i]->capacity == AGENT_RING_WORDS)
+			ring_reader_relieve(merge->readers[i], &room);
+}
+
+/*
  * A long take must not look like a dead tracer: agents give up when `tail` stands still. One that
  * waits behind a ring whose records are all later than the others' is given a little room.
  */
@@ -34,6 +52,7 @@ static struct error *breathe(struct ring_merge *merge, struct ring_context *cont
 	if (merge->records - merge->looked < LOOK_RECORDS)
 		return NULL;
 	merge->looked = merge->records;
+	relieve(merge);
 	uint64_t now = __rdtsc();
 	if (now - merge->breathed < merge->breath_ticks)
 		return NULL;
@@ -251,10 +270,15 @@ static struct error *run_alone(struct ring_merge *merge, struct ring_context *co
 
 struct error *ring_merge_run(struct ring_merge *merge, struct ring_context *context)
 {
-	if (merge->count == 0)
-		return NULL;
 	/* The range of keys, 2^(STAMP_BITS - 1) ticks, is a month of what waited. */
 	uint64_t range = UINT64_C(1) << (STAMP_BITS - 1);
+	struct error *err = NULL;
 	merge->base = context->latest > range ? context->latest - range : 0;
-	return merge->count == 1 ? run_alone(merge, context) : run_merged(merge, context);
+	if (merge->count == 1)
+		err = run_alone(merge, context);
+	else if (merge->count)
+		err = run_merged(merge, context);
+	if (context->taken_words < CAUGHT_UP_WORDS)
+		merge->overtaken = false;
+	return err;
 }

@@ -76,6 +76,14 @@ struct error *ring_reader_create(struct agent_thread *area, unsigned level,
 	return NULL;
 }
 
+void ring_reader_destroy(struct ring_reader *reader)
+{
+	if (!reader)
+		return;
+	ring_backlog_deinit(&reader->backlog);
+	free(reader);
+}
+
 void ring_reader_assign(struct ring_reader *reader, space_id space, uint32_t thread)
 {
 	reader->space = space;
@@ -89,6 +97,7 @@ static void close_ring(struct ring_reader *reader)
 {
 	reader->closed = true;
 	reader->head = reader->at.position;
+	ring_backlog_clear(&reader->backlog);
 }
 
 void ring_reader_advance(struct ring_reader *reader, uint64_t head)
@@ -101,10 +110,32 @@ void ring_reader_advance(struct ring_reader *reader, uint64_t head)
 		reader->head = head;
 }
 
+/* Up to where words were taken out of the ring. */
+static inline uint64_t taken_to(const struct ring_reader *reader)
+{
+	return reader->at.position > reader->backlog.end ? reader->at.position
+							 : reader->backlog.end;
+}
+
+static void choose_view(struct ring_reader *reader)
+{
+	struct ring_backlog *backlog = &reader->backlog;
+	if (reader->at.position < backlog->end) {
+		reader->view = (struct ring_view){backlog->items, backlog->first, ALL,
+						  backlog->end < reader->head ? backlog->end
+									      : reader->head};
+		return;
+	}
+	ring_backlog_clear(backlog);
+	reader->view = (struct ring_view){reader->words, 0, reader->capacity - 1, reader->head};
+}
+
 /* What becomes of a word in the target after it was read here changes nothing that came of it. */
 static inline uint64_t word_at(const struct ring_reader *reader, uint64_t position)
 {
-	return __atomic_load_n(&reader->words[position & (reader->capacity - 1)], __ATOMIC_RELAXED);
+	const struct ring_view *view = &reader->view;
+	return __atomic_load_n(&view->words[(position - view->first) & view->mask],
+			       __ATOMIC_RELAXED);
 }
 
 static inline uint64_t record_time(const struct ring_cursor *at, const struct ring_context *context)
@@ -144,7 +175,7 @@ static inline bool decode_record(const struct ring_reader *reader, struct ring_c
 		   (shape->needs_old & (old == 0)) | (stack >= RING_STACKS) |
 		   ((site == NO_SITE) & (shape->site != 0)) |
 		   ((at->wide != 0) & (shape->size == 0)) |
-		   (at->position + shape->words > reader->head);
+		   (at->position + shape->words > reader->view.end);
 	if (__builtin_expect(bad, 0))
 		return false;
 	at->time_ns = record_time(at, context);
@@ -171,7 +202,7 @@ static struct error *define_stack(struct ring_reader *reader, struct ring_contex
 	uint64_t stop = number >> RING_STACK_BITS;
 	uint32_t count = ring_extra_of(word);
 	if (stack >= RING_STACKS || stop > UNWIND_STOP_LOST || count > AGENT_DEPTH_MAX ||
-	    count >= reader->head - reader->at.position) {
+	    count >= reader->view.end - reader->at.position) {
 		close_ring(reader);
 		return NULL;
 	}
@@ -234,7 +265,7 @@ static void decode_records(struct ring_reader *reader, const struct ring_context
 	struct ring_cursor at = reader->at;
 	struct ring_record *record = &reader->items[reader->first + reader->count];
 	const struct ring_record *end = &reader->items[reader->first + want];
-	while (record < end && at.position < reader->head) {
+	while (record < end && at.position < reader->view.end) {
 		uint64_t word = word_at(reader, at.position);
 		if (ring_kind_of(word) == RING_TIME) {
 			uint64_t stamp = ring_time_of(word);
@@ -267,13 +298,14 @@ static void make_room(struct ring_reader *reader, uint32_t want)
  * Moves tail, and wakes who waits for it if so many words were released since he was woken last:
  * whoever is woken for a little room waits again at once.
  */
-enum { RELEASES_A_RING = 64, WAKES_A_RING = 2 };
+enum { RELEASES_A_RING = 64, WAKES_A_RING = 2, RELIEFS_A_RING = 2 };
 
 static void release(struct ring_reader *reader, uint64_t room)
 {
-	if (reader->woken == reader->at.position)
+	uint64_t taken = taken_to(reader);
+	if (reader->woken == taken)
 		return;
-	reader->released = reader->at.position;
+	reader->released = taken;
 	/* Sequentially consistent: the agent says that it waits, then looks at tail once more. */
 	__atomic_store_n(&reader->ring->tail, reader->released, __ATOMIC_SEQ_CST);
 	if (reader->released - reader->woken < room ||
@@ -290,12 +322,13 @@ struct error *ring_reader_fill(struct ring_reader *reader, struct ring_context *
 	struct error *err = NULL;
 	make_room(reader, want);
 	while (!err && reader->count < want && reader->at.position < reader->head) {
+		choose_view(reader);
 		decode_records(reader, context, want);
-		if (reader->count < want && reader->at.position < reader->head)
+		if (reader->count < want && reader->at.position < reader->view.end)
 			err = decode_definition(reader, context);
 	}
 	context->taken_words += reader->at.position - begin;
-	if (reader->at.position - reader->released >= reader->capacity / RELEASES_A_RING)
+	if (taken_to(reader) - reader->released >= reader->capacity / RELEASES_A_RING)
 		release(reader, reader->capacity / WAKES_A_RING);
 	return err;
 }
@@ -303,4 +336,20 @@ struct error *ring_reader_fill(struct ring_reader *reader, struct ring_context *
 void ring_reader_release(struct ring_reader *reader)
 {
 	release(reader, 0);
+}
+
+void ring_reader_relieve(struct ring_reader *reader, uint64_t *room)
+{
+	uint64_t from = taken_to(reader);
+	uint64_t head = __atomic_load_n(&reader->ring->head, __ATOMIC_ACQUIRE);
+	uint64_t count = head - from;
+	if (reader->closed || count < reader->capacity / RELIEFS_A_RING ||
+	    count > reader->capacity || count > *room)
+		return;
+	if (reader->at.position >= reader->backlog.end)
+		ring_backlog_clear(&reader->backlog);
+	if (!ring_backlog_add(&reader->backlog, reader->words, reader->capacity, from, head))
+		return;
+	*room -= count;
+	release(reader, reader->capacity / WAKES_A_RING);
 }

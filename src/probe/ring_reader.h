@@ -12,6 +12,7 @@
 
 #include "agent/abi.h"
 #include "agent/ring.h"
+#include "probe/ring_backlog.h"
 #include "probe/rings.h"
 
 enum {
@@ -47,9 +48,17 @@ struct ring_cursor {
 	uint64_t wide;	  /* the same for RING_WIDE */
 };
 
+/* Where the words at the cursor stand, up to position `end`: in the ring or in the backlog. */
+struct ring_view {
+	const uint64_t *words;
+	uint64_t first, mask;
+	uint64_t end;
+};
+
 /*
  * Equations:
- *     released <= at.position <= head <= released + capacity     (words, ever)
+ *     released <= max(at.position, backlog.end) <= head in the ring <= released + capacity
+ *     at.position <= head     (words, ever)
  *     first + count <= RING_PENDING_MAX
  *     released == what agent_ring.tail was last set to
  *     woken == what it was when the agent was last woken
@@ -63,6 +72,8 @@ struct ring_reader {
 	uint64_t head;
 	uint64_t released;
 	uint64_t woken;
+	struct ring_backlog backlog;
+	struct ring_view view;
 	struct ring_cursor at;
 	space_id space; /* of the thread that writes now */
 	uint32_t thread;
@@ -75,6 +86,7 @@ struct ring_reader {
 /* The reader of level `level` (below AGENT_LEVELS) of an area. Errors: no memory. */
 struct error *ring_reader_create(struct agent_thread *area, unsigned level,
 				 struct ring_reader **ret);
+void ring_reader_destroy(struct ring_reader *reader);
 
 /* Another thread writes from here on: no stack is defined. The ring is empty. */
 void ring_reader_assign(struct ring_reader *reader, space_id space, uint32_t thread);
@@ -92,6 +104,12 @@ struct error *ring_reader_fill(struct ring_reader *reader, struct ring_context *
 
 /* Tells the agent what was taken, and wakes it if it waits for any of that (futex(2)). */
 void ring_reader_release(struct ring_reader *reader);
+
+/*
+ * Takes the words that the agent has written out of the ring, if they are many, to be decoded
+ * later. *room: how many words more there may be in all backlogs together.
+ */
+void ring_reader_relieve(struct ring_reader *reader, uint64_t *room);
 
 /* A stamp as the session's time. Stamps from before the session are its begin. */
 static inline uint64_t ring_context_time(const struct ring_context *context, uint64_t stamp)

@@ -191,10 +191,8 @@ struct error *rings_take(struct rings *rings, bool all, uint64_t *taken_ret)
 		return err;
 	rings->merge.cut = all && !moved ? UINT64_MAX : cut;
 	context->taken_words = 0;
-	if (rings->merge.count) {
-		context->latest = now_ticks() + ticks_of(&context->clock, FUTURE_NS);
-		err = ring_merge_run(&rings->merge, context);
-	}
+	context->latest = now_ticks() + ticks_of(&context->clock, FUTURE_NS);
+	err = ring_merge_run(&rings->merge, context);
 	settle(rings);
 	context->floor_ns = ring_context_time(context, cut);
 	if (all || ++rings->takes % LOST_EVERY == 0)

@@ -46,6 +46,8 @@ struct world {
 	struct map live;  /* addresses */
 	size_t refuse_at; /* the event of this index is an error of the sink, SIZE_MAX: none */
 	bool refuse_stack;
+	void (*after_event)(struct world *world); /* NULL: nothing */
+	void *context;				  /* the test's */
 };
 
 static inline struct agent_shared *shared_new(void)
@@ -112,6 +114,8 @@ static inline struct error *world_event(void *context, const struct event *event
 	}
 	world->log[world->count++ % LOG_MAX] = (struct logged){.event = *event, .inner = inner};
 	world_track(world, event);
+	if (world->after_event)
+		world->after_event(world);
 	return NULL;
 }
 
