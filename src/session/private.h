@@ -12,7 +12,7 @@
  *
  * watch.c, static_probes.c, moments.c: places at which something is done, and what.
  *
- * tap.c: what agents write, and the reader thread; tap_sink.c: its way into the ledger.
+ * tap.c: what agents write; tap_reader.c: the reader thread; tap_sink.c: the way into the ledger.
  *
  * frozen.c: a copy of the figures at one moment; freeze*.c, symbols.c, positions.c: from it to the
  * snapshot; control*.c: the thread that serves those who ask while tracing goes on; ahead.c: the one

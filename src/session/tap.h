@@ -97,6 +97,13 @@ void taps_prepare(struct session *session);
 /* Adds a tap for a new channel, which it owns from now on, and starts the reader with the first. */
 struct error *taps_add(struct session *session, struct channel *channel);
 
+/*
+ * Takes what is there: words, and whether a linker asks for the tracer thread. Threads whose last
+ * words are out by then end for the ledger.
+ */
+struct error *taps_take_some(struct session *session, bool all, uint64_t *taken_ret,
+			     bool *asks_ret);
+
 /* Takes everything that is there (all: even what others may still have to be put before). */
 struct error *taps_take(struct session *session, bool all);
 
@@ -105,6 +112,15 @@ struct error *taps_seal(struct taps *taps);
 
 /* Retires taps that no process uses any more, after taking what is left in them. */
 struct error *taps_prune(struct session *session);
+
+/* Frees what taps_prune has retired. The reader alone, or when it has ended. */
+void taps_free_done(struct taps *taps);
+
+/* Starts the reader thread, if it does not run. tap_reader.c, as the next two. */
+struct error *taps_start_reader(struct session *session);
+
+/* Gives the calling thread precedence over others, for good, where that is allowed. */
+void taps_run_soon(void);
 
 /* Ends the reader thread; nothing comes out any more but by taps_take. */
 void taps_stop_reader(struct session *session);
