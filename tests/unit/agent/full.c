@@ -99,11 +99,14 @@ START_TEST(without_a_reader_a_program_goes_on_in_time)
 		world.release((void *)1);
 		ck_assert_uint_eq(world.rig.shared->lost - lost, 3);
 		rig_forget(&world.rig, &records);
+		/* Who reads moves the beat, too; else nobody would wait for him again. */
+		world.rig.shared->beat++;
 	}
 	qsort(taken, (size_t)tries, sizeof *taken, compare);
 	printf("%d of %d went on within %d ms, the slowest after %.1f\n", in_time, tries,
 	       AGENT_PATIENCE_MS, taken[tries - 1]);
 	fflush(stdout);
+	ck_assert_double_ge(taken[0], AGENT_PATIENCE_MS / 2.0);
 	ck_assert_double_lt(taken[tries / 2], AGENT_PATIENCE_MS);
 	ck_assert_double_lt(taken[tries - 1], 1000);
 	free(records.items);
