@@ -320,7 +320,7 @@ struct agent_shared {
 	uint64_t code; /* tracer, once: where the agent's code lies */
 	uint64_t pad0[4];
 	/* Apart from what agents read at every call. */
-	uint32_t beat;		/* tracer: changes as long as somebody reads the rings */
+	uint32_t beat; /* tracer: changes as long as the thread lives that reads the rings */
 	uint32_t linker_asked;	/* agent (atomic add, then futex wake): modules change */
 	uint32_t linker_served; /* tracer (release, then futex wake): all up to here were looked at
 				 */
@@ -329,9 +329,7 @@ struct agent_shared {
 			  gave up */
 	uint32_t gave_up; /* agent: 1 once any has become AGENT_GAVE_UP or waited in vain */
 	uint32_t vacated; /* tracer, last of all: no thread is in the agent any more */
-	uint32_t life;	  /* tracer: changes as long as it lives, though it may not read just now */
-	uint32_t pad1;
-	uint64_t pad2[3];
+	uint64_t pad2[4];
 	uint32_t area_state[AGENT_AREAS]; /* agent: 0 -> 1 (claim). Tracer: 1 -> 0 */
 };
 

@@ -14,16 +14,10 @@ static bool is_served(uint32_t served, uint32_t asked)
 	return (int32_t)(served - asked) >= 0;
 }
 
-static uint32_t signs_of_life(const struct agent_shared *shared)
-{
-	return __atomic_load_n(&shared->beat, __ATOMIC_RELAXED) +
-	       __atomic_load_n(&shared->life, __ATOMIC_RELAXED);
-}
-
 static void wait_for_service(const struct agent_shared *shared, uint32_t asked)
 {
 	uint32_t waited_ms = 0, silent_ms = 0;
-	uint32_t signs = signs_of_life(shared);
+	uint32_t beat = __atomic_load_n(&shared->beat, __ATOMIC_RELAXED);
 	/* The number of waits is limited, too: handlers may cut all of them short. */
 	for (int i = 0; i < WAITS_MAX && waited_ms < AGENT_LIVING_PATIENCE_MS; i++) {
 		uint32_t served = __atomic_load_n(&shared->linker_served, __ATOMIC_ACQUIRE);
@@ -32,10 +26,10 @@ static void wait_for_service(const struct agent_shared *shared, uint32_t asked)
 			return;
 		if (!system_futex_wait(&shared->linker_served, served, WAIT_MS))
 			continue;
-		uint32_t now = signs_of_life(shared);
+		uint32_t now = __atomic_load_n(&shared->beat, __ATOMIC_RELAXED);
 		waited_ms += WAIT_MS;
-		silent_ms = now == signs ? silent_ms + WAIT_MS : 0;
-		signs = now;
+		silent_ms = now == beat ? silent_ms + WAIT_MS : 0;
+		beat = now;
 	}
 }
 

@@ -133,8 +133,9 @@ struct patience {
 };
 
 /*
- * A reader that reads is waited for, for it has perhaps much to read that is older: what finds no
- * room is lost. Not without limit, for it may have closed this very ring.
+ * A reader that lives is waited for: it has much to read that is older, perhaps, or waits for its
+ * tracer thread, which has got no processor. What finds no room is lost. Not without limit, for it
+ * may have closed this very ring.
  */
 static bool is_patient(struct patience *patience, uint64_t tail)
 {

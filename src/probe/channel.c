@@ -164,7 +164,7 @@ void channel_wake(struct channel *channel)
 
 void channel_show_life(struct channel *channel)
 {
-	__atomic_fetch_add(&channel->shared->life, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&channel->shared->beat, 1, __ATOMIC_RELAXED);
 }
 
 void channel_linker_serve(struct channel *channel, uint32_t asked)

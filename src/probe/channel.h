@@ -57,7 +57,7 @@ void channel_wait(struct channel *channel, uint64_t timeout_ns);
 /* Ends a channel_wait that is under way. Any thread. */
 void channel_wake(struct channel *channel);
 
-/* Shows agents that wait for an answer that it will come. Any thread. */
+/* Shows agents that wait, for an answer or for room, that somebody lives. Any thread. */
 void channel_show_life(struct channel *channel);
 
 /* How often agents have asked; an answer is to what was asked up to then. */

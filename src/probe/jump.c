@@ -83,6 +83,17 @@ static void cleanup_jumpsp(struct jumps **jumps)
 	jumps_destroy(*jumps);
 }
 
+/* The parent's may have been taken out since the fork. */
+static bool is_written_in(const struct target_space *space, const struct jump *jump)
+{
+	uint8_t wanted[CODE_JUMP_BYTES], found[CODE_JUMP_BYTES];
+	return jump->state == JUMP_WRITTEN ||
+	       (jump->state == JUMP_PREPARED &&
+		code_encode_jump(jump->window.entry, jump->stub, wanted) &&
+		target_read_some(space, jump->window.entry, found, sizeof found) == sizeof found &&
+		memcmp(wanted, found, sizeof found) == 0);
+}
+
 struct error *jumps_copy(const struct jumps *jumps, const struct target_space *space,
 			 const struct code_reader *reader, struct jumps **ret)
 {
@@ -91,12 +102,13 @@ struct error *jumps_copy(const struct jumps *jumps, const struct target_space *s
 	if (err)
 		return err;
 	for (size_t i = 0; i < jumps->count; i++) {
-		if (jumps->items[i].state != JUMP_WRITTEN)
+		if (!is_written_in(space, &jumps->items[i]))
 			continue;
 		if (!array_reserve(&copy->items, &copy->capacity, copy->count + 1,
 				   sizeof *copy->items))
 			return error_no_memory();
-		copy->items[copy->count++] = jumps->items[i];
+		copy->items[copy->count] = jumps->items[i];
+		copy->items[copy->count++].state = JUMP_WRITTEN;
 	}
 	copy->map = jumps->map;
 	memcpy(copy->blocks, jumps->blocks, sizeof copy->blocks);

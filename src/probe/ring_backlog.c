@@ -10,16 +10,18 @@ enum {
 	   off. */
 	BEHIND_WORDS = 2,
 	HUGE_PAGE_BYTES = 2 << 20,
+	KEPT_WORDS = HUGE_PAGE_BYTES / sizeof(uint64_t),
 };
+
+static const size_t allocated_bytes =
+	RING_BACKLOG_WORDS * sizeof(uint64_t) + HUGE_PAGE_BYTES; /* BEHIND_WORDS */
 
 /* Huge pages: to touch a gigabyte a second in small ones would take longer than to fill them. */
 static uint64_t *allocate(void)
 {
-	const size_t bytes =
-		(size_t)RING_BACKLOG_WORDS * sizeof(uint64_t) + HUGE_PAGE_BYTES; /* BEHIND_WORDS */
-	uint64_t *items = aligned_alloc(HUGE_PAGE_BYTES, bytes);
+	uint64_t *items = aligned_alloc(HUGE_PAGE_BYTES, allocated_bytes);
 	if (items)
-		madvise(items, bytes, MADV_HUGEPAGE);
+		madvise(items, allocated_bytes, MADV_HUGEPAGE);
 	return items;
 }
 
@@ -50,5 +52,8 @@ bool ring_backlog_add(struct ring_backlog *backlog, const uint64_t *words, uint6
 
 void ring_backlog_clear(struct ring_backlog *backlog)
 {
+	/* What a burst has needed is not kept for the next one: others have theirs, too. */
+	if (ring_backlog_count(backlog) > KEPT_WORDS)
+		madvise(backlog->items, allocated_bytes, MADV_DONTNEED);
 	backlog->first = backlog->end = 0;
 }

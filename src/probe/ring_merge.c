@@ -34,6 +34,8 @@ static struct error *give(struct ring_merge *merge, struct ring_context *context
 static void relieve(struct ring_merge *merge)
 {
 	uint64_t used = 0;
+	if (merge->sealed)
+		return;
 	for (uint32_t i = 0; i < merge->count; i++)
 		used += ring_backlog_count(&merge->readers[i]->backlog);
 	uint64_t room = used < RING_BACKLOG_WORDS ? RING_BACKLOG_WORDS - used : 0;
@@ -58,6 +60,8 @@ static struct error *breathe(struct ring_merge *merge, struct ring_context *cont
 		return NULL;
 	merge->breathed = now;
 	__atomic_fetch_add(merge->beat, 1, __ATOMIC_RELAXED);
+	if (context->sink.breathe)
+		context->sink.breathe(context->sink.context);
 	for (uint32_t i = 0; i < merge->count; i++) {
 		struct ring_reader *reader = merge->readers[i];
 		if (!__atomic_load_n(&reader->ring->waiting, __ATOMIC_RELAXED))

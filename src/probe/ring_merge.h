@@ -60,6 +60,7 @@ struct ring_merge {
 	uint64_t looked;	     /* records when the clock was last looked at */
 	uint64_t breathed;	     /* ticks when agents were last shown that we live */
 	uint64_t breath_ticks;	     /* RING_BREATH_NS */
+	bool sealed;		     /* what rings hold beyond their heads is nobody's */
 	bool overtaken;		     /* backlogs were full, and we have not caught up since */
 	uint32_t *beat;		     /* agent_shared.beat */
 	struct ring_order order;

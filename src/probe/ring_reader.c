@@ -303,8 +303,8 @@ enum { RELEASES_A_RING = 64, WAKES_A_RING = 2, RELIEFS_A_RING = 2 };
 static void release(struct ring_reader *reader, uint64_t room)
 {
 	uint64_t taken = taken_to(reader);
-	if (reader->woken == taken)
-		return;
+	if (reader->woken == taken || taken < reader->released)
+		return; /* closed, with more taken out of the ring than was decoded */
 	reader->released = taken;
 	/* Sequentially consistent: the agent says that it waits, then looks at tail once more. */
 	__atomic_store_n(&reader->ring->tail, reader->released, __ATOMIC_SEQ_CST);
@@ -328,7 +328,7 @@ struct error *ring_reader_fill(struct ring_reader *reader, struct ring_context *
 			err = decode_definition(reader, context);
 	}
 	context->taken_words += reader->at.position - begin;
-	if (taken_to(reader) - reader->released >= reader->capacity / RELEASES_A_RING)
+	if (taken_to(reader) >= reader->released + reader->capacity / RELEASES_A_RING)
 		release(reader, reader->capacity / WAKES_A_RING);
 	return err;
 }

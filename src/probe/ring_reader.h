@@ -63,7 +63,7 @@ struct ring_view {
  *     released == what agent_ring.tail was last set to
  *     woken == what it was when the agent was last woken
  * items[first .. first + count) are decoded and not given out. A closed reader has
- * at.position == head for good.
+ * at.position == head for good, and tail is not moved any more.
  */
 struct ring_reader {
 	struct agent_ring *ring;

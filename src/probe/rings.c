@@ -131,7 +131,7 @@ struct error *rings_seal(struct rings *rings)
 {
 	bool moved;
 	struct error *err = look(rings, &moved);
-	rings->sealed = !err;
+	rings->sealed = rings->merge.sealed = !err;
 	return err;
 }
 

@@ -22,12 +22,12 @@
 enum { RINGS_AHEAD = 16 };
 
 /*
- * Who gets what comes out; every function must be there. A space is what the agent says it is: the
- * sink refuses those that do not use this memory. `stack` is called where a ring defines a stack:
- * addresses are return addresses, innermost first, valid during the call. `event` gets events in
- * order, with space, thread (the area's tid), site (as `stack` returned it) and time_ns (by the
- * clock given to rings_create) filled in; `inner` marks a release that the allocator's own module
- * called, whose event.site is where it stood.
+ * Who gets what comes out; every function but `breathe` must be there. A space is what the agent
+ * says it is: the sink refuses those that do not use this memory. `stack` is called where a ring
+ * defines a stack: addresses are return addresses, innermost first, valid during the call. `event`
+ * gets events in order, with space, thread (the area's tid), site (as `stack` returned it) and
+ * time_ns (by the clock given to rings_create) filled in; `inner` marks a release that the
+ * allocator's own module called, whose event.site is where it stood.
  */
 struct rings_sink {
 	struct error *(*stack)(void *context, space_id space, const uint64_t *addresses,
@@ -42,6 +42,8 @@ struct rings_sink {
 	/* Whether a live block is known at address. */
 	bool (*is_live)(void *context, space_id space, target_addr address);
 	void *context;
+	/* Called many times in a long take, so that others can be shown that we live; or NULL. */
+	void (*breathe)(void *context);
 };
 
 /* How the time stamp counter is read as a session's time. */

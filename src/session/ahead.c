@@ -9,7 +9,12 @@
 #include "base/cleanup.h"
 #include "session/private.h"
 
-enum { FRAMES_MAX = 4096, NICE = 10 };
+/*
+ * Only a little behind: the end of tracing waits for what is being looked up, and on a busy machine
+ * that would take long.
+ */
+enum { NICE = 4 };
+enum { FRAMES_MAX = 4096 };
 
 static const uint64_t FIRST_WAIT_NS = 2000000;
 static const uint64_t LONGEST_WAIT_NS = 250000000;
@@ -110,7 +115,9 @@ void ahead_start(struct session *session)
 	_cleanup_free_ struct work *work = malloc(sizeof *work);
 	if (!work)
 		return;
-	*work = (struct work){.session = session};
+	/* All of it touched: under the lock of the taps nobody is to wait for a page. */
+	memset(work, 0, sizeof *work);
+	work->session = session;
 	pthread_mutex_init(&ahead->lock, NULL);
 	pthread_cond_init(&ahead->woken, NULL);
 	sigfillset(&all); /* signals are the main thread's and, one, the tracer thread's */

@@ -298,11 +298,20 @@ void control_submit(struct control *control, struct frozen *frozen)
 	wake(control);
 }
 
+/* What agents have recorded last is perhaps not taken yet: it is in the report alone. */
+static bool has_ended(struct session *session)
+{
+	taps_lock(&session->taps);
+	bool ended = session->stopped;
+	taps_unlock(&session->taps);
+	return ended;
+}
+
 /* Where a snapshot takes longer than the interval the next one comes late, not twice. */
 static void keep_interval(struct control *control, uint64_t now_ns)
 {
 	struct session *session = control->session;
-	if (now_ns < control->next_interval_ns)
+	if (now_ns < control->next_interval_ns || has_ended(session))
 		return;
 	log_failure(session, control_deliver_now(session, NULL));
 	uint64_t step_ns = session->options->interval_ns;

@@ -100,6 +100,8 @@ struct error *loop_new_space(struct session *session, struct target_space *space
 struct error *loop_update(struct session *session, struct session_space *space,
 			  struct target_thread *at_hand)
 {
+	if (session->over)
+		return NULL;
 	struct error *err = install_update(session, space, at_hand);
 	error_catch(&err, ERROR_GONE);
 	return err;
@@ -128,7 +130,7 @@ static struct error *on_process(struct session *session, const struct target_eve
 {
 	struct session_space *parent = event->parent->space->owner_data, *child;
 	struct error *err = NULL;
-	bool follow = session->options->follow_children;
+	bool follow = session->options->follow_children && !session->over;
 	if (event->shares_space) {
 		/* It runs our probes in its parent's memory until it execs, wanted or not. */
 		event->process->owner_data = follow ? NULL : session;

@@ -110,6 +110,7 @@ struct session {
 	uint64_t incomplete_stacks;
 	bool stopped;	    /* the one stop has been done */
 	bool over;	    /* what probes see from now on does not count */
+	bool retired;	    /* there were agents, and nobody will be in them again */
 	cpu_set_t affinity; /* --pin: what to go back to */
 	/* The longest times that all running threads were stopped at once, and at the end. */
 	uint64_t install_frozen_ns;
@@ -164,6 +165,13 @@ struct error *stop_catch_up(struct session *session);
  */
 struct error *stop_all(struct session *session);
 
+/*
+ * What is left to be done when nobody is traced any more: what agents have recorded is taken. Main
+ * thread, after the tracer thread's end: until then some threads of the target are still seized,
+ * and would stand still when a signal comes.
+ */
+struct error *stop_finish(struct session *session);
+
 /* ---- retire.c, tracer thread */
 
 /*
@@ -173,10 +181,10 @@ struct error *stop_all(struct session *session);
 struct error *retire_jumps(struct session *session);
 
 /*
- * The same, in pauses of its own, and sees everybody out of the agents. *retired_ret: there are
- * agents, and nobody is in them, nor will be. What they have recorded is still to be taken.
+ * The same, in pauses of its own, and sees everybody out of the agents: session->retired. What they
+ * have recorded is still to be taken.
  */
-struct error *retire_agents(struct session *session, bool *retired_ret);
+struct error *retire_agents(struct session *session);
 
 /*
  * Retires the agent that an earlier session has left in a space, if there is one: see jump.h.

@@ -28,11 +28,10 @@ struct error *retire_jumps(struct session *session)
 		const struct session_space *space = process->space->owner_data;
 		struct error *err = space ? jumps_remove(space->jumps) : NULL;
 		killpoint(KILLPOINT_JUMPS_REMOVED);
-		if (!err && space)
-			err = jumps_disarm(space->jumps);
+		error_keep_first(&err, space ? jumps_disarm(space->jumps) : NULL);
 		killpoint(KILLPOINT_DISARMED);
 		if (error_catch(&err, ERROR_GONE) || error_catch(&err, ERROR_FAULT))
-			continue; /* it has just ended */
+			continue; /* it has just ended, or unloaded a library */
 		error_keep_first(&first, err);
 	}
 	error_keep_first(&first, taps_seal(&session->taps));
@@ -111,11 +110,11 @@ static bool empty_agents(struct session *session, const struct target_space *spa
 	return presence.in_agent;
 }
 
-struct error *retire_agents(struct session *session, bool *retired_ret)
+struct error *retire_agents(struct session *session)
 {
-	struct error *first = NULL;
-	bool in_agent = session->taps.first != NULL;
-	*retired_ret = in_agent;
+	/* A fork that has happened must be heard of before the jumps go that the child has, too. */
+	struct error *first = stop_catch_up(session);
+	bool any = session->taps.first != NULL, in_agent = any;
 	for (int try = 0; in_agent && try < TRIES_MAX; try++) {
 		stop_pause(session, NULL, NULL);
 		killpoint(KILLPOINT_PAUSED_AGAIN);
@@ -129,7 +128,7 @@ struct error *retire_agents(struct session *session, bool *retired_ret)
 		if (in_agent)
 			wait_a_little(try);
 	}
-	*retired_ret &= !in_agent;
+	session->retired = any && !in_agent;
 	return first;
 }
 

@@ -239,14 +239,17 @@ static struct error *trace(struct tracing *tracing)
 	if (!failure) {
 		supervise(tracing->session, tracer);
 		pthread_join(tracer, NULL);
-		control_stop(tracing->session->control);
-		ahead_stop(tracing->session);
-		tracing->session->alone = true;
 	}
 	sigaction(POKE_SIGNAL, &old_poke, NULL);
 	sigaction(SIGCHLD, &old_quiet, NULL);
 	pthread_sigmask(SIG_SETMASK, &tracing->signals.mask, NULL);
-	return failure ? error_system(failure, "cannot start a thread") : tracing->error;
+	if (failure)
+		return error_system(failure, "cannot start a thread");
+	error_keep_first(&tracing->error, stop_finish(tracing->session));
+	ahead_stop(tracing->session);
+	control_stop(tracing->session->control);
+	tracing->session->alone = true;
+	return tracing->error;
 }
 
 void session_await(struct session_result *result)

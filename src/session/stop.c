@@ -169,13 +169,12 @@ struct error *stop_all(struct session *session)
 	struct error *first = NULL;
 	/* The rings are read meanwhile. */
 	error_keep_first(&first, measure_heap(session));
-	taps_stop_reader(session);
 	/* Whoever asks for figures from now on waits: the end is done without looking at him. */
 	taps_lock(&session->taps);
 	if (session->options->unreachable)
 		error_keep_first(&first, look_for_leaks(session));
-	bool retired = false;
-	error_keep_first(&first, retire_agents(session, &retired));
+	error_keep_first(&first, retire_agents(session));
+	taps_stop_reader(session);
 	killpoint(KILLPOINT_RETIRED);
 	/*
 	 * Breakpoints come out between two rests: before the first a thread may hit them, after the
@@ -194,12 +193,19 @@ struct error *stop_all(struct session *session)
 	killpoint(KILLPOINT_RELEASED);
 	stop_note_freeze(clock_now_ns() - session->target.paused_since_ns,
 			 &session->remove_frozen_ns);
-	error_keep_first(&first, taps_take_rest(session));
+	taps_unlock(&session->taps);
+	return first;
+}
+
+struct error *stop_finish(struct session *session)
+{
+	taps_lock(&session->taps);
+	struct error *err = taps_take_rest(session);
 	killpoint(KILLPOINT_TAKEN);
-	if (retired)
+	if (session->retired)
 		taps_empty(&session->taps);
 	killpoint(KILLPOINT_EMPTIED);
 	drop_spaces(session);
 	taps_unlock(&session->taps);
-	return first;
+	return err;
 }

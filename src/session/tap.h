@@ -119,10 +119,14 @@ void taps_free_done(struct taps *taps);
 /* Starts the reader thread, if it does not run. tap_reader.c, as the next two. */
 struct error *taps_start_reader(struct session *session);
 
-/* Gives the calling thread precedence over others, for good, where that is allowed. */
+/*
+ * Of the calling thread. Where more threads want to run than there are processors, each waits its
+ * turn, and a target whose rings are full goes on without us before ours has come: what it does
+ * then is lost. Root only; others cannot.
+ */
 void taps_run_soon(void);
 
-/* Ends the reader thread; nothing comes out any more but by taps_take. */
+/* May be called with the lock held. Ends the reader thread; nothing comes out any more but by taps_take. */
 void taps_stop_reader(struct session *session);
 
 /* Whether a tap is (still) in use. */

@@ -9,7 +9,12 @@
 
 static const uint64_t BUSY_WAIT_NS = 500000; /* rings have room for far more */
 static const uint64_t IDLE_WAIT_NS = 5000000;
-enum { ASKED_WAIT_NS = 200000, WANTED_WAIT_NS = 50000, MUCH_WORDS = AGENT_RING_WORDS / 8 };
+enum {
+	ASKED_WAIT_NS = 200000,
+	WANTED_WAIT_NS = 50000,
+	WANTED_WAITS = 40,
+	MUCH_WORDS = AGENT_RING_WORDS / 8
+};
 
 /*
  * The newest channels, as they were when the lock was held last. The reader alone frees taps, so
@@ -28,10 +33,15 @@ static void note_recent(const struct taps *taps, struct recent *ret)
 		ret->channels[ret->count++] = tap->channel;
 }
 
-/* Takes the lock; agents that wait for whoever has it see that somebody lives. */
-static void lock_showing_life(struct taps *taps, const struct recent *recent)
+/*
+ * Takes the lock; agents that wait for whoever has it see that somebody lives. False: whoever has
+ * it waits for the reader's end.
+ */
+static bool lock_showing_life(struct taps *taps, const struct recent *recent)
 {
 	while (pthread_mutex_trylock(&taps->lock) != 0) {
+		if (atomic_load(&taps->stop))
+			return false;
 		for (size_t i = 0; i < recent->count; i++)
 			channel_show_life(recent->channels[i]);
 		struct timespec limit;
@@ -40,8 +50,9 @@ static void lock_showing_life(struct taps *taps, const struct recent *recent)
 		limit.tv_sec += limit.tv_nsec / 1000000000;
 		limit.tv_nsec %= 1000000000;
 		if (pthread_mutex_timedlock(&taps->lock, &limit) == 0)
-			return;
+			return true;
 	}
+	return true;
 }
 
 /*
@@ -51,12 +62,17 @@ static void lock_showing_life(struct taps *taps, const struct recent *recent)
 static void rest(struct taps *taps, const struct recent *recent, bool asks, uint64_t wait_ns)
 {
 	const struct timespec asked = {.tv_nsec = ASKED_WAIT_NS},
-			      wanted = {.tv_nsec = WANTED_WAIT_NS};
+			      wanted = {.tv_nsec = WANTED_WAIT_NS},
+			      idle = {.tv_nsec = (long)IDLE_WAIT_NS};
+	/* We would have the lock again at once, before whoever wants it has got a processor. */
+	for (int i = 0;
+	     i < WANTED_WAITS && atomic_load_explicit(&taps->wanted, memory_order_relaxed); i++)
+		nanosleep(&wanted, NULL);
 	if (asks)
 		nanosleep(&asked, NULL);
-	else if (atomic_load_explicit(&taps->wanted, memory_order_relaxed))
-		nanosleep(&wanted, NULL); /* else we would have the lock again at once */
-	else if (recent->count && wait_ns)
+	else if (!recent->count)
+		nanosleep(&idle, NULL);
+	else if (wait_ns)
 		channel_wait(recent->channels[0], wait_ns);
 }
 
@@ -70,14 +86,10 @@ static uint64_t next_wait(uint64_t wait_ns, uint64_t taken)
 	return wait_ns * 2 < IDLE_WAIT_NS ? wait_ns * 2 : IDLE_WAIT_NS;
 }
 
-/*
- * Of the calling thread, for good. Where more threads want to run than there are processors, each
- * waits its turn, and a target whose rings are full goes on without us before ours has come: what
- * it does then is lost. Root only; others cannot.
- */
+enum { NICE = -20 };
+
 void taps_run_soon(void)
 {
-	enum { NICE = -20 };
 	setpriority(PRIO_PROCESS, 0, NICE);
 }
 
@@ -87,11 +99,11 @@ static void *reader_main(void *context)
 	struct taps *taps = &session->taps;
 	struct recent recent = {.count = 0};
 	uint64_t wait_ns = BUSY_WAIT_NS;
-	taps_run_soon();
 	while (!atomic_load(&taps->stop)) {
 		uint64_t taken = 0;
 		bool asks = false;
-		lock_showing_life(taps, &recent);
+		if (!lock_showing_life(taps, &recent))
+			break;
 		taps_free_done(taps);
 		if (!taps->failure)
 			taps->failure = taps_take_some(session, false, &taken, &asks);
@@ -107,22 +119,36 @@ static void *reader_main(void *context)
 	return NULL;
 }
 
+/*
+ * A thread that begins with less precedence than it is to have waits for its first turn to say so.
+ * Neither is it to have what the tracer thread has in a pause (SCHED_FIFO).
+ */
+static int create_first(struct session *session)
+{
+	const struct sched_param none = {0};
+	pthread_attr_t attributes;
+	pthread_attr_init(&attributes);
+	if (session->target.policy >= 0) {
+		pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
+		pthread_attr_setschedpolicy(&attributes, SCHED_OTHER);
+		pthread_attr_setschedparam(&attributes, &none);
+	}
+	int own = getpriority(PRIO_PROCESS, 0);
+	taps_run_soon();
+	int failure = pthread_create(&session->taps.reader, &attributes, reader_main, session);
+	setpriority(PRIO_PROCESS, 0, own);
+	pthread_attr_destroy(&attributes);
+	return failure;
+}
+
 struct error *taps_start_reader(struct session *session)
 {
 	sigset_t all, old;
-	pthread_attr_t attributes;
-	const struct sched_param none = {0};
 	if (session->taps.reading)
 		return NULL;
-	/* The tracer thread may run ahead of everybody at this moment (target_pause). */
-	pthread_attr_init(&attributes);
-	pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
-	pthread_attr_setschedpolicy(&attributes, SCHED_OTHER);
-	pthread_attr_setschedparam(&attributes, &none);
 	sigfillset(&all); /* signals are the main thread's and, one, the tracer thread's */
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int failure = pthread_create(&session->taps.reader, &attributes, reader_main, session);
-	pthread_attr_destroy(&attributes);
+	int failure = create_first(session);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (failure)
 		return error_system(failure, "cannot start a thread");

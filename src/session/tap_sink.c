@@ -135,8 +135,16 @@ static bool sink_is_live(void *context, space_id space, target_addr address)
 	return ledger_block(tap->session->ledger, space, address, &size_bytes, &site);
 }
 
+/* Agents of other programs wait while this one's rings are read. */
+static void sink_breathe(void *context)
+{
+	const struct tap *self = context;
+	for (struct tap *tap = self->session->taps.first; tap; tap = tap->next)
+		channel_show_life(tap->channel);
+}
+
 struct rings_sink tap_sink(struct tap *tap)
 {
-	return (struct rings_sink){sink_stack, sink_event,   sink_cancelled,
-				   sink_soon,  sink_is_live, tap};
+	return (struct rings_sink){sink_stack,	 sink_event, sink_cancelled, sink_soon,
+				   sink_is_live, tap,	     sink_breathe};
 }

@@ -48,19 +48,19 @@ static void detach(struct target_thread *thread)
 	ptrace(PTRACE_DETACH, thread->tid, NULL, thread->resume_signal);
 }
 
+/* All are let go before anything is done about the first: it may take longer. */
 void target_release(struct target *target)
 {
-	for (;;) {
-		size_t cursor = 0;
-		struct map_entry *entry = map_next(&target->threads, &cursor);
-		if (!entry)
-			break;
+	size_t cursor = 0;
+	struct map_entry *entry;
+	while ((entry = map_next(&target->threads, &cursor))) {
 		struct target_thread *thread = entry->value;
 		if (thread->state == TARGET_THREAD_STOPPED)
 			detach(thread);
-		tree_remove_thread(target, thread);
 	}
 	pause_run_as_before(target);
+	for (cursor = 0; (entry = map_next(&target->threads, &cursor)); cursor = 0)
+		tree_remove_thread(target, entry->value);
 }
 
 void target_abandon(struct target *target, struct target_thread *thread)

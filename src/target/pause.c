@@ -233,7 +233,10 @@ void target_let_run(struct target *target, struct target_thread *const *threads,
 		return;
 	for (size_t i = 0; i < count; i++) {
 		struct target_thread *thread = threads[i];
+		uint64_t call;
+		/* One that has gone to sleep in a call since stays, as those before it. */
 		thread->interrupted = thread->state == TARGET_THREAD_RUNNING &&
+				      !proc_system_call(thread->process->pid, thread->tid, &call) &&
 				      ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL) == 0;
 		awaited += thread->interrupted;
 	}

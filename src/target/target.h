@@ -278,7 +278,7 @@ bool target_resting_place(const struct target_thread *thread, uint64_t *sp_ret, 
 
 /*
  * In a pause: lets some of those that it has stopped run for run_ns, all others standing still, and
- * stops them again.
+ * stops them again, but for those that are asleep in a system call by then.
  */
 void target_let_run(struct target *target, struct target_thread *const *threads, size_t count,
 		    uint64_t run_ns);

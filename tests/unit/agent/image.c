@@ -66,11 +66,11 @@ START_TEST(nothing_is_left_undefined_and_nothing_is_data)
 }
 END_TEST
 
-/* The instruction of a line of objdump, NULL if there is none. */
+/* The instruction of a line of objdump, NULL if there is none: the image begins with a header. */
 static const char *instruction(const char *line)
 {
 	const char *colon = strchr(line, ':');
-	if (line[0] != ' ' || !colon)
+	if (line[0] != ' ' || !colon || strtoul(line, NULL, 16) < sizeof(struct agent_header))
 		return NULL;
 	return colon + 1 + strspn(colon + 1, " \t");
 }

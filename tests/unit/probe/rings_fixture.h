@@ -46,6 +46,7 @@ struct world {
 	struct map live;  /* addresses */
 	size_t refuse_at; /* the event of this index is an error of the sink, SIZE_MAX: none */
 	bool refuse_stack;
+	uint64_t breaths;
 	void (*after_event)(struct world *world); /* NULL: nothing */
 	void *context;				  /* the test's */
 };
@@ -148,6 +149,12 @@ static inline bool world_is_live(void *context, space_id space, target_addr addr
 	return map_get(&world->live, address.v) != NULL;
 }
 
+static inline void world_breathe(void *context)
+{
+	struct world *world = context;
+	world->breaths++;
+}
+
 /* ---- the world */
 
 static inline struct world *world_new(void)
@@ -158,8 +165,8 @@ static inline struct world *world_new(void)
 	world->refuse_at = SIZE_MAX;
 	/* A tick is a nanosecond here, whatever it is on this machine. */
 	world->clock = (struct rings_clock){ticks(), 5000, 1.0};
-	struct rings_sink sink = {world_stack, world_event,   world_cancelled,
-				  world_soon,  world_is_live, world};
+	struct rings_sink sink = {world_stack,	 world_event, world_cancelled, world_soon,
+				  world_is_live, world,	      world_breathe};
 	ck_assert_ptr_null(rings_create(world->shared, &world->clock, &sink, &world->rings));
 	return world;
 }

@@ -180,7 +180,7 @@ static void forge(struct forger *forger)
 static struct rings *new_rings(struct forger *forger, struct judge *judge)
 {
 	struct rings_clock clock = {ticks(), 0, 0.5};
-	struct rings_sink sink = {on_stack, on_event, on_cancelled, on_soon, is_live, judge};
+	struct rings_sink sink = {on_stack, on_event, on_cancelled, on_soon, is_live, judge, NULL};
 	struct rings *rings;
 	for (uint32_t i = 0; i < AREAS; i++) {
 		forger->shared->area_state[i] = 1;

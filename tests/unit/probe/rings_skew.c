@@ -116,7 +116,8 @@ static struct simulation *simulation_new(uint64_t seed)
 	simulation->seed = seed;
 	simulation->shared->many = 1;
 	struct rings_clock clock = {0, 0, 1.0};
-	struct rings_sink sink = {on_stack, on_event, on_cancelled, on_soon, is_live, simulation};
+	struct rings_sink sink = {on_stack, on_event,	on_cancelled, on_soon,
+				  is_live,  simulation, NULL};
 	ck_assert_ptr_null(rings_create(simulation->shared, &clock, &sink, &simulation->rings));
 	for (uint32_t i = 0; i < THREADS; i++) {
 		claim(simulation->shared, i, TID + i, SPACE);

@@ -440,7 +440,8 @@ static struct simulation *simulation_new(uint64_t records)
 	simulation->running = THREADS;
 	simulation->site.v = 4;
 	struct rings_clock clock = measure_clock();
-	struct rings_sink sink = {on_stack, on_event, on_cancelled, on_soon, is_live, simulation};
+	struct rings_sink sink = {on_stack, on_event,	on_cancelled, on_soon,
+				  is_live,  simulation, NULL};
 	ck_assert_ptr_null(rings_create(simulation->shared, &clock, &sink, &simulation->rings));
 	return simulation;
 }
