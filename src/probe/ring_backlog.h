@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { RING_BACKLOG_WORDS = 8 << 20 }; /* of one ring, and of all of one agent_shared together */
+enum { RING_BACKLOG_WORDS = 16 << 20 }; /* of one ring, and of all of one agent_shared together */
 
 /* items[p - first] is the word at position p of the ring, first <= p < end. NULL: never needed. */
 struct ring_backlog {

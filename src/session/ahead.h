@@ -4,7 +4,7 @@
  * is not followed by reading debug information: that takes longer than all the rest of a report.
  *
  * Owns: a thread, which goes through the stacks as they come and asks for each frame once
- * (symbols.h keeps the answers), a little behind everybody else in precedence. Does not: matter. A
+ * (symbols.h keeps the answers), behind everybody else in precedence. Does not: matter. A
  * report is the same without it.
  */
 #ifndef SESSION_AHEAD_H
@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct session;
 
@@ -21,11 +22,15 @@ struct ahead {
 	pthread_mutex_t lock;
 	pthread_cond_t woken;
 	bool running;
-	bool stop; /* under lock */
+	_Atomic pid_t tid; /* 0: it has not begun, or has ended */
+	bool stop;	   /* under lock */
 };
 
 /* Starts the thread, if it can be started. Tracer thread. */
 void ahead_start(struct session *session);
+
+/* Somebody waits for what it is looking up: it has as much precedence as others from here on. */
+void ahead_hurry(struct session *session);
 
 /* Ends it: what it is looking up just now is waited for. Main thread. */
 void ahead_stop(struct session *session);

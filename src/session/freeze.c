@@ -393,6 +393,7 @@ static struct error *make_site(struct session *session, site_id site, uint64_t s
 struct error *freeze_snapshot(struct session *session, const struct frozen *frozen,
 			      struct snapshot **ret)
 {
+	ahead_hurry(session);
 	symbols_lock(&session->symbols);
 	struct error *err = make(session, frozen, ret);
 	symbols_unlock(&session->symbols);
@@ -402,6 +403,7 @@ struct error *freeze_snapshot(struct session *session, const struct frozen *froz
 struct error *freeze_site(struct session *session, site_id site, uint64_t size_bytes,
 			  struct snapshot **ret)
 {
+	ahead_hurry(session);
 	symbols_lock(&session->symbols);
 	struct error *err = make_site(session, site, size_bytes, ret);
 	symbols_unlock(&session->symbols);
