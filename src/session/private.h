@@ -15,8 +15,8 @@
  * tap.c: what agents write; tap_reader.c: the reader thread; tap_sink.c: the way into the ledger.
  *
  * frozen.c: a copy of the figures at one moment; freeze*.c, symbols.c, positions.c: from it to the
- * snapshot; control*.c: the thread that serves those who ask while tracing goes on; ahead.c: the one
- * that looks symbols up meanwhile.
+ * snapshot; control*.c: the thread that serves those who ask while tracing goes on; ahead.c: the
+ * one that looks symbols up meanwhile.
  *
  * marks.c: named moments; traits.c, usable.c: sites finer than stacks; leaks.c, roots.c: what
  * nothing points to any more; pace.c: what is told while it works; examine.c: a look that changes

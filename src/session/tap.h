@@ -126,7 +126,8 @@ struct error *taps_start_reader(struct session *session);
  */
 void taps_run_soon(void);
 
-/* May be called with the lock held. Ends the reader thread; nothing comes out any more but by taps_take. */
+/* May be called with the lock held. Ends the reader thread; nothing comes out any more but by
+ * taps_take. */
 void taps_stop_reader(struct session *session);
 
 /* Whether a tap is (still) in use. */
