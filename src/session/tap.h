@@ -126,8 +126,9 @@ struct error *taps_start_reader(struct session *session);
  */
 void taps_run_soon(void);
 
-/* May be called with the lock held. Ends the reader thread; nothing comes out any more but by
- * taps_take. */
+/*
+ * Ends the reader thread; nothing comes out any more but by taps_take. With or without the lock.
+ */
 void taps_stop_reader(struct session *session);
 
 /* Whether a tap is (still) in use. */
