@@ -41,8 +41,9 @@ static void relieve(struct ring_merge *merge)
 	uint64_t room = used < RING_BACKLOG_WORDS ? RING_BACKLOG_WORDS - used : 0;
 	merge->overtaken |= room < AGENT_RING_WORDS;
 	for (uint32_t i = 0; !merge->overtaken && i < merge->count; i++)
-		if (merge->readers[i]->capacity == AGENT_RING_WORDS)
-			ring_reader_relieve(merge->readers[i], &room);
+		if (merge->readers[i]->capacity == AGENT_RING_WORDS &&
+		    ring_reader_relieve(merge->readers[i], &room))
+			__atomic_fetch_add(merge->beat, 1, __ATOMIC_RELAXED); /* it takes a while */
 }
 
 /*

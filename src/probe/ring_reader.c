@@ -338,18 +338,19 @@ void ring_reader_release(struct ring_reader *reader)
 	release(reader, 0);
 }
 
-void ring_reader_relieve(struct ring_reader *reader, uint64_t *room)
+bool ring_reader_relieve(struct ring_reader *reader, uint64_t *room)
 {
 	uint64_t from = taken_to(reader);
 	uint64_t head = __atomic_load_n(&reader->ring->head, __ATOMIC_ACQUIRE);
 	uint64_t count = head - from;
 	if (reader->closed || count < reader->capacity / RELIEFS_A_RING ||
 	    count > reader->capacity || count > *room)
-		return;
+		return false;
 	if (reader->at.position >= reader->backlog.end)
 		ring_backlog_clear(&reader->backlog);
 	if (!ring_backlog_add(&reader->backlog, reader->words, reader->capacity, from, head))
-		return;
+		return false;
 	*room -= count;
 	release(reader, reader->capacity / WAKES_A_RING);
+	return true;
 }

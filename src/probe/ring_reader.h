@@ -107,9 +107,10 @@ void ring_reader_release(struct ring_reader *reader);
 
 /*
  * Takes the words that the agent has written out of the ring, if they are many, to be decoded
- * later. *room: how many words more there may be in all backlogs together.
+ * later. *room: how many words more there may be in all backlogs together. False: there was nothing
+ * to be done, or no room.
  */
-void ring_reader_relieve(struct ring_reader *reader, uint64_t *room);
+bool ring_reader_relieve(struct ring_reader *reader, uint64_t *room);
 
 /* A stamp as the session's time. Stamps from before the session are its begin. */
 static inline uint64_t ring_context_time(const struct ring_context *context, uint64_t stamp)

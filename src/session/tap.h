@@ -52,7 +52,8 @@ struct taps {
 	pthread_mutex_t lock;
 	_Atomic unsigned wanted;
 	pthread_t reader;
-	bool reading; /* the reader thread was started */
+	struct channel *begun_with; /* the one that it was started for */
+	bool reading;		    /* the reader thread was started */
 	_Atomic bool stop;
 	_Atomic bool linker_asks;
 	struct error *failure; /* of the reader; under the lock */
@@ -116,7 +117,8 @@ struct error *taps_prune(struct session *session);
 /* Frees what taps_prune has retired. The reader alone, or when it has ended. */
 void taps_free_done(struct taps *taps);
 
-/* Starts the reader thread, if it does not run. tap_reader.c, as the next two. */
+/* Starts the reader thread, if it does not run, for the newest tap. tap_reader.c, as what follows.
+ */
 struct error *taps_start_reader(struct session *session);
 
 /*

@@ -97,7 +97,8 @@ static void *reader_main(void *context)
 {
 	struct session *session = context;
 	struct taps *taps = &session->taps;
-	struct recent recent = {.count = 0};
+	/* Whoever has started us has the lock for a while, and agents may wait already. */
+	struct recent recent = {.channels = {taps->begun_with}, .count = 1};
 	uint64_t wait_ns = BUSY_WAIT_NS;
 	while (!atomic_load(&taps->stop)) {
 		uint64_t taken = 0;
@@ -146,6 +147,7 @@ struct error *taps_start_reader(struct session *session)
 	sigset_t all, old;
 	if (session->taps.reading)
 		return NULL;
+	session->taps.begun_with = session->taps.first->channel;
 	sigfillset(&all); /* signals are the main thread's and, one, the tracer thread's */
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	int failure = create_first(session);
