@@ -117,8 +117,7 @@ struct error *taps_prune(struct session *session);
 /* Frees what taps_prune has retired. The reader alone, or when it has ended. */
 void taps_free_done(struct taps *taps);
 
-/* Starts the reader thread, if it does not run, for the newest tap. tap_reader.c, as what follows.
- */
+/* tap_reader.c. Starts the reader thread for the newest tap, if it does not run. */
 struct error *taps_start_reader(struct session *session);
 
 /*
