@@ -191,8 +191,7 @@ struct error *stop_all(struct session *session)
 	killpoint(KILLPOINT_DRAINED);
 	target_release(&session->target);
 	killpoint(KILLPOINT_RELEASED);
-	stop_note_freeze(clock_now_ns() - session->target.paused_since_ns,
-			 &session->remove_frozen_ns);
+	stop_note_freeze(session->target.paused_ns, &session->remove_frozen_ns);
 	taps_unlock(&session->taps);
 	return first;
 }

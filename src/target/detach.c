@@ -58,6 +58,7 @@ void target_release(struct target *target)
 		if (thread->state == TARGET_THREAD_STOPPED)
 			detach(thread);
 	}
+	target->paused_ns = clock_now_ns() - target->paused_since_ns;
 	pause_run_as_before(target);
 	for (cursor = 0; (entry = map_next(&target->threads, &cursor)); cursor = 0)
 		tree_remove_thread(target, entry->value);

@@ -158,7 +158,7 @@ struct target {
 	size_t call_fds; /* threads that have a call_fd */
 	uint64_t drain_until_ns;
 	uint64_t paused_since_ns; /* when the last drain or pause began to stop threads */
-	uint64_t paused_ns;	  /* how long the last pause was */
+	uint64_t paused_ns;	  /* how long the last pause, or the last drain, was */
 	_Atomic bool *poke;	  /* looked at when a signal interrupts a wait; may not be NULL */
 	struct target_statistics statistics;
 	bool pinned;	 /* target and tracer on one CPU: never spin */
