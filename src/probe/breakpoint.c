@@ -225,10 +225,7 @@ static struct error *breakpoint_disarm(struct probe_set *set)
 	while ((entry = map_next(&set->sites, &cursor))) {
 		struct site *site = entry->value;
 		struct error *err = site->armed ? site_write(set, site, false) : NULL;
-		if (err && !first)
-			first = err;
-		else
-			error_free(err);
+		error_keep_first(&first, err);
 	}
 	set->disarmed = true;
 	return first;
@@ -251,10 +248,7 @@ static struct error *breakpoint_erase(struct probe_set *set)
 					    ? NULL
 					    : target_write(set->space, slack->start, zeroes,
 							   slack->next.v - slack->start.v);
-		if (err && !first)
-			first = err;
-		else
-			error_free(err);
+		error_keep_first(&first, err);
 	}
 	return first;
 }

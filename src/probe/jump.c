@@ -525,10 +525,7 @@ struct error *jumps_write(struct jumps *jumps)
 			continue;
 		struct error *err = write_jump(jumps, &jumps->items[i]);
 		killpoint(KILLPOINT_JUMP_WRITTEN);
-		if (err && !first)
-			first = err;
-		else
-			error_free(err);
+		error_keep_first(&first, err);
 	}
 	return first;
 }
@@ -546,10 +543,7 @@ struct error *jumps_remove(struct jumps *jumps)
 		killpoint(KILLPOINT_JUMP_REMOVED);
 		if (!err)
 			jump->state = JUMP_PREPARED;
-		if (err && !first)
-			first = err;
-		else
-			error_free(err);
+		error_keep_first(&first, err);
 	}
 	return first;
 }

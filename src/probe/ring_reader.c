@@ -294,12 +294,12 @@ static void make_room(struct ring_reader *reader, uint32_t want)
 	reader->first = 0;
 }
 
+enum { RELEASES_A_RING = 64, WAKES_A_RING = 2, RELIEFS_A_RING = 2 };
+
 /*
  * Moves tail, and wakes who waits for it if so many words were released since he was woken last:
  * whoever is woken for a little room waits again at once.
  */
-enum { RELEASES_A_RING = 64, WAKES_A_RING = 2, RELIEFS_A_RING = 2 };
-
 static void release(struct ring_reader *reader, uint64_t room)
 {
 	uint64_t taken = taken_to(reader);

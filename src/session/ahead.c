@@ -50,8 +50,7 @@ static void copy_stacks(struct work *work)
 	taps_unlock(&session->taps);
 }
 
-/* False: it is better to leave it. An error comes again where it is told, when the report is made.
- */
+/* False: no memory. Any other error comes again where it is told, when the report is made. */
 static bool look_up(struct session *session, const struct frame *frame)
 {
 	const struct image_position *positions;

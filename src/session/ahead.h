@@ -4,8 +4,8 @@
  * is not followed by reading debug information: that takes longer than all the rest of a report.
  *
  * Owns: a thread, which goes through the stacks as they come and asks for each frame once
- * (symbols.h keeps the answers), behind everybody else in precedence. Does not: matter. A
- * report is the same without it.
+ * (symbols.h keeps the answers), behind everybody else in precedence. Does not: matter. A report is
+ * the same without it.
  */
 #ifndef SESSION_AHEAD_H
 #define SESSION_AHEAD_H

@@ -81,10 +81,8 @@ static struct error *drop_space(struct session *session, struct target_space *sp
 	taps_end_threads(session);
 	taps_forget_space(&session->taps, space->id);
 	space_destroy(take_ptr(space->owner_data));
-	struct error *failure = taps_prune(session);
-	if (err)
-		error_free(failure);
-	return err ? err : failure;
+	error_keep_first(&err, taps_prune(session));
+	return err;
 }
 
 struct error *loop_new_space(struct session *session, struct target_space *space,

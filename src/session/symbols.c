@@ -17,12 +17,8 @@ static const struct image_position unknown = {0};
 
 void symbols_init(struct symbols *symbols)
 {
-	pthread_mutexattr_t attributes;
 	*symbols = (struct symbols){0};
-	pthread_mutexattr_init(&attributes);
-	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
-	pthread_mutex_init(&symbols->lock, &attributes);
-	pthread_mutexattr_destroy(&attributes);
+	pthread_mutex_init(&symbols->lock, NULL);
 }
 
 void symbols_lock(struct symbols *symbols)

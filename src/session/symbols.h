@@ -20,7 +20,7 @@
 struct session;
 
 struct symbols {
-	pthread_mutex_t lock;  /* may be taken again by the thread that holds it */
+	pthread_mutex_t lock;
 	struct image **images; /* by image id - 1; NULL: not opened */
 	size_t count, capacity;
 	struct map found; /* image and address -> struct symbols_found */

@@ -91,13 +91,18 @@ static struct world *begin(struct burst *burst, uint64_t total)
 	return world;
 }
 
+static void take_all(struct world *world, uint64_t total)
+{
+	while (world->count < total)
+		ck_assert_uint_gt(world_take(world), 0);
+}
+
 START_TEST(a_burst_need_not_wait_for_its_events_to_be_worked_off)
 {
 	enum { TOTAL = 8 * AGENT_RING_WORDS };
 	struct burst burst;
 	struct world *world = begin(&burst, TOTAL);
-	while (world->count < TOTAL)
-		ck_assert_uint_gt(world_take(world), 0);
+	take_all(world, TOTAL);
 	ck_assert_uint_gt(burst.furthest, 2 * AGENT_RING_WORDS);
 	ck_assert_uint_eq(burst.writer.ring->tail, burst.writer.ring->head);
 	world_free(world);
@@ -109,8 +114,7 @@ START_TEST(who_is_faster_all_the_time_waits_in_the_end)
 	enum { TOTAL = 3 * RING_BACKLOG_WORDS };
 	struct burst burst;
 	struct world *world = begin(&burst, TOTAL);
-	while (world->count < TOTAL)
-		ck_assert_uint_gt(world_take(world), 0);
+	take_all(world, TOTAL);
 	ck_assert_uint_gt(burst.furthest, RING_BACKLOG_WORDS / 2);
 	ck_assert_uint_le(burst.furthest, RING_BACKLOG_WORDS + 2 * AGENT_RING_WORDS);
 	/* Who has caught up has room again for what comes later. */
@@ -118,8 +122,7 @@ START_TEST(who_is_faster_all_the_time_waits_in_the_end)
 	burst.furthest = 0;
 	burst.total += 8 * AGENT_RING_WORDS;
 	write_on(&burst);
-	while (world->count < burst.total)
-		ck_assert_uint_gt(world_take(world), 0);
+	take_all(world, burst.total);
 	ck_assert_uint_gt(burst.furthest, 2 * AGENT_RING_WORDS);
 	world_free(world);
 }
