@@ -239,13 +239,14 @@ static struct error *trace(struct tracing *tracing)
 	if (!failure) {
 		supervise(tracing->session, tracer);
 		pthread_join(tracer, NULL);
+		/* Nobody who is impatient by now is to leave the memory of rings behind. */
+		error_keep_first(&tracing->error, stop_finish(tracing->session));
 	}
 	sigaction(POKE_SIGNAL, &old_poke, NULL);
 	sigaction(SIGCHLD, &old_quiet, NULL);
 	pthread_sigmask(SIG_SETMASK, &tracing->signals.mask, NULL);
 	if (failure)
 		return error_system(failure, "cannot start a thread");
-	error_keep_first(&tracing->error, stop_finish(tracing->session));
 	ahead_stop(tracing->session);
 	control_stop(tracing->session->control);
 	tracing->session->alone = true;
