@@ -14,7 +14,12 @@
 #include "target/remote_stop.h"
 #include "target/tree.h"
 
-enum { PAUSE_LIMIT_NS = 200000000, SETTLE_LIMIT_NS = 50000000, LOOK_AGAIN_NS = 20000 };
+enum {
+	PAUSE_LIMIT_NS = 200000000,
+	SETTLE_LIMIT_NS = 50000000,
+	LOOK_AGAIN_NS = 20000,
+	WOKEN_FIRST_NS = 1000000
+};
 
 void pause_run_ahead(struct target *target)
 {
@@ -141,9 +146,31 @@ static bool take(struct target *target, pid_t tid, int status)
 	return awaited;
 }
 
+/*
+ * Those that were asleep as the pause began and have woken since: each would keep a processor from
+ * somebody who is to stop. Returns how many more stops will come.
+ */
+static size_t interrupt_woken(struct target *target)
+{
+	size_t cursor = 0, count = 0;
+	struct map_entry *entry;
+	while (target->call_fds && (entry = map_next(&target->threads, &cursor))) {
+		struct target_thread *thread = entry->value;
+		uint64_t sp, pc;
+		if (thread->call_fd < 0 || thread->interrupted ||
+		    thread->state != TARGET_THREAD_RUNNING ||
+		    target_resting_place(thread, &sp, &pc))
+			continue;
+		thread->interrupted = ptrace(PTRACE_INTERRUPT, thread->tid, NULL, NULL) == 0;
+		count += thread->interrupted;
+	}
+	return count;
+}
+
 static void await_stops(struct target *target, size_t awaited)
 {
-	uint64_t limit = clock_now_ns() + PAUSE_LIMIT_NS;
+	const struct timespec pause = {.tv_nsec = LOOK_AGAIN_NS};
+	uint64_t begun = clock_now_ns(), look_ns = WOKEN_FIRST_NS;
 	while (awaited && target->arrived_count < target->arrived_capacity) {
 		int status;
 		pid_t tid = waitpid(-1, &status, __WALL | WNOHANG);
@@ -151,9 +178,13 @@ static void await_stops(struct target *target, size_t awaited)
 			awaited -= take(target, tid, status);
 			continue;
 		}
-		if ((tid < 0 && errno != EINTR) || clock_now_ns() > limit)
+		uint64_t waited_ns = clock_now_ns() - begun;
+		if ((tid < 0 && errno != EINTR) || waited_ns > PAUSE_LIMIT_NS)
 			return;
-		struct timespec pause = {.tv_nsec = LOOK_AGAIN_NS};
+		if (waited_ns > look_ns) {
+			awaited += interrupt_woken(target);
+			look_ns = waited_ns * 2;
+		}
 		nanosleep(&pause, NULL);
 	}
 }
