@@ -85,7 +85,7 @@ struct target_thread {
 	bool born;	     /* its first stop is over */
 	bool from_before;    /* it was running when we attached */
 	bool trap_pending;   /* LISTENING with an int3's SIGTRAP still queued */
-	bool interrupted;    /* PTRACE_INTERRUPT was sent, its stop has not come */
+	bool interrupted;    /* its stop has not come: after PTRACE_INTERRUPT, or to an int3 */
 	bool paused;	     /* STOPPED by target_pause, and by nothing else */
 	bool roused;	     /* and it was asleep in a system call */
 	int call_fd;	     /* asleep as a pause began: see pause.h. Else -1 */

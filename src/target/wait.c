@@ -44,14 +44,23 @@ static void resume_quietly(struct target *target, struct target_thread *thread)
 	ptrace(PTRACE_CONT, thread->tid, NULL, 0);
 }
 
+/*
+ * Lets a thread go on to the stop of the int3 that it has hit: to be waited for like that of an
+ * interrupt, however long the thread waits for a processor. Detached before, it would die of it.
+ */
+static void resume_to_trap(struct target *target, struct target_thread *thread)
+{
+	resume_quietly(target, thread);
+	thread->interrupted = true;
+}
+
 static void on_group_stop(struct target *target, struct target_thread *thread)
 {
 	thread->trap_pending = int3_is_queued(thread->tid);
 	if (target->draining) {
-		/* Detached from here it stays stopped; an int3 still queued must be collected
-		 * first. */
+		/* Detached from here it stays stopped. */
 		if (thread->trap_pending)
-			resume_quietly(target, thread);
+			resume_to_trap(target, thread);
 		return;
 	}
 	thread->state = TARGET_THREAD_LISTENING;
@@ -61,8 +70,10 @@ static void on_group_stop(struct target *target, struct target_thread *thread)
 /* An event-stop: the answer to PTRACE_INTERRUPT, the end of a group-stop, a thread's birth. */
 static void on_event_stop(struct target *target, struct target_thread *thread)
 {
-	if (!target->draining || int3_is_queued(thread->tid))
+	if (!target->draining)
 		resume_quietly(target, thread);
+	else if (int3_is_queued(thread->tid))
+		resume_to_trap(target, thread);
 }
 
 /* The new thread or process that an event of its creator speaks of; created if not seen yet. */
