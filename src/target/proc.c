@@ -135,7 +135,8 @@ struct error *proc_status(pid_t tid, struct proc_status *ret)
 struct error *proc_stat(pid_t tid, char *state_ret, uint64_t *start_ret)
 {
 	char path[64];
-	snprintf(path, sizeof path, "/proc/%d/stat", tid);
+	/* That of the thread alone: the other adds up the times of all threads each time. */
+	snprintf(path, sizeof path, "/proc/%d/task/%d/stat", tid, tid);
 	_cleanup_free_ char *text = NULL;
 	size_t count;
 	struct error *err = read_whole(path, &text, &count);
