@@ -3,9 +3,9 @@
 
 #include <stdlib.h>
 
-void ring_area_init(struct ring_area *area, struct agent_thread *shared)
+void ring_area_init(struct ring_area *area, struct agent_thread *shared, struct ring_pool *pool)
 {
-	*area = (struct ring_area){.shared = shared};
+	*area = (struct ring_area){.shared = shared, .pool = pool};
 }
 
 void ring_area_deinit(struct ring_area *area)
@@ -50,7 +50,7 @@ static struct error *get_reader(struct ring_area *area, unsigned level, struct r
 {
 	struct error *err = NULL;
 	if (!area->readers[level]) {
-		err = ring_reader_create(area->shared, level, &area->readers[level]);
+		err = ring_reader_create(area->shared, level, area->pool, &area->readers[level]);
 		if (!err)
 			ring_reader_assign(area->readers[level], area->space, area->thread);
 	}

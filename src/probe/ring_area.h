@@ -26,10 +26,11 @@ struct ring_area {
 	space_id space;
 	uint64_t lost; /* agent_thread.lost as last read */
 	unsigned oldest_bounds;
+	struct ring_pool *pool; /* for backlogs */
 	struct ring_reader *readers[AGENT_LEVELS];
 };
 
-void ring_area_init(struct ring_area *area, struct agent_thread *shared);
+void ring_area_init(struct ring_area *area, struct agent_thread *shared, struct ring_pool *pool);
 void ring_area_deinit(struct ring_area *area);
 
 /* Somebody has claimed it; who, is read when it matters (the agent writes it afterwards). */

@@ -33,16 +33,12 @@ static struct error *give(struct ring_merge *merge, struct ring_context *context
  */
 static void relieve(struct ring_merge *merge)
 {
-	uint64_t used = 0;
 	if (merge->sealed)
 		return;
-	for (uint32_t i = 0; i < merge->count; i++)
-		used += ring_backlog_count(&merge->readers[i]->backlog);
-	uint64_t room = used < RING_BACKLOG_WORDS ? RING_BACKLOG_WORDS - used : 0;
-	merge->overtaken |= room < AGENT_RING_WORDS;
+	merge->overtaken |= !merge->pool->free;
 	for (uint32_t i = 0; !merge->overtaken && i < merge->count; i++)
 		if (merge->readers[i]->capacity == AGENT_RING_WORDS &&
-		    ring_reader_relieve(merge->readers[i], &room))
+		    ring_reader_relieve(merge->readers[i]))
 			__atomic_fetch_add(merge->beat, 1, __ATOMIC_RELAXED); /* it takes a while */
 }
 

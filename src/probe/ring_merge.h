@@ -56,13 +56,14 @@ struct ring_merge {
 	uint64_t base;	     /* keys count from this stamp */
 	uint64_t skew_ticks; /* RING_SKEW_NS */
 	uint64_t checked, unexplained;
-	uint64_t records, reordered; /* ever */
-	uint64_t looked;	     /* records when the clock was last looked at */
-	uint64_t breathed;	     /* ticks when agents were last shown that we live */
-	uint64_t breath_ticks;	     /* RING_BREATH_NS */
-	bool sealed;		     /* what rings hold beyond their heads is nobody's */
-	bool overtaken;		     /* backlogs were full, and we have not caught up since */
-	uint32_t *beat;		     /* agent_shared.beat */
+	uint64_t records, reordered;  /* ever */
+	uint64_t looked;	      /* records when the clock was last looked at */
+	uint64_t breathed;	      /* ticks when agents were last shown that we live */
+	uint64_t breath_ticks;	      /* RING_BREATH_NS */
+	bool sealed;		      /* what rings hold beyond their heads is nobody's */
+	bool overtaken;		      /* backlogs were full, and we have not caught up since */
+	const struct ring_pool *pool; /* of the backlogs */
+	uint32_t *beat;		      /* agent_shared.beat */
 	struct ring_order order;
 };
 

@@ -55,7 +55,7 @@ static void forget_stacks(struct ring_reader *reader)
 	memset(reader->sites, 0xff, sizeof reader->sites);
 }
 
-struct error *ring_reader_create(struct agent_thread *area, unsigned level,
+struct error *ring_reader_create(struct agent_thread *area, unsigned level, struct ring_pool *pool,
 				 struct ring_reader **ret)
 {
 	struct ring_reader *reader = calloc(1, sizeof *reader);
@@ -71,6 +71,7 @@ struct error *ring_reader_create(struct agent_thread *area, unsigned level,
 	}
 	reader->words = (const uint64_t *)(const void *)(base + offset);
 	reader->ring = &area->rings[level];
+	reader->backlog.pool = pool;
 	forget_stacks(reader);
 	*ret = reader;
 	return NULL;
@@ -78,9 +79,6 @@ struct error *ring_reader_create(struct agent_thread *area, unsigned level,
 
 void ring_reader_destroy(struct ring_reader *reader)
 {
-	if (!reader)
-		return;
-	ring_backlog_deinit(&reader->backlog);
 	free(reader);
 }
 
@@ -119,15 +117,14 @@ static inline uint64_t taken_to(const struct ring_reader *reader)
 
 static void choose_view(struct ring_reader *reader)
 {
-	struct ring_backlog *backlog = &reader->backlog;
-	if (reader->at.position < backlog->end) {
-		reader->view = (struct ring_view){backlog->items, backlog->first, ALL,
-						  backlog->end < reader->head ? backlog->end
-									      : reader->head};
-		return;
-	}
-	ring_backlog_clear(backlog);
-	reader->view = (struct ring_view){reader->words, 0, reader->capacity - 1, reader->head};
+	uint64_t head = reader->head;
+	ring_backlog_drop(&reader->backlog, reader->at.position);
+	const struct ring_piece *piece = reader->backlog.oldest;
+	if (piece)
+		reader->view = (struct ring_view){piece->words, piece->first, ALL,
+						  piece->end < head ? piece->end : head};
+	else
+		reader->view = (struct ring_view){reader->words, 0, reader->capacity - 1, head};
 }
 
 /* What becomes of a word in the target after it was read here changes nothing that came of it. */
@@ -338,19 +335,18 @@ void ring_reader_release(struct ring_reader *reader)
 	release(reader, 0);
 }
 
-bool ring_reader_relieve(struct ring_reader *reader, uint64_t *room)
+_Static_assert((int)AGENT_RING_WORDS <= (int)RING_PIECE_WORDS, "a full ring can be relieved");
+
+bool ring_reader_relieve(struct ring_reader *reader)
 {
 	uint64_t from = taken_to(reader);
 	uint64_t head = __atomic_load_n(&reader->ring->head, __ATOMIC_ACQUIRE);
 	uint64_t count = head - from;
-	if (reader->closed || count < reader->capacity / RELIEFS_A_RING ||
-	    count > reader->capacity || count > *room)
+	if (reader->closed || count < reader->capacity / RELIEFS_A_RING || count > reader->capacity)
 		return false;
-	if (reader->at.position >= reader->backlog.end)
-		ring_backlog_clear(&reader->backlog);
+	ring_backlog_drop(&reader->backlog, reader->at.position);
 	if (!ring_backlog_add(&reader->backlog, reader->words, reader->capacity, from, head))
 		return false;
-	*room -= count;
 	release(reader, reader->capacity / WAKES_A_RING);
 	return true;
 }

@@ -48,7 +48,7 @@ struct ring_cursor {
 	uint64_t wide;	  /* the same for RING_WIDE */
 };
 
-/* Where the words at the cursor stand, up to position `end`: in the ring or in the backlog. */
+/* Where the words at the cursor stand, up to position `end`: in the ring or in a piece of it. */
 struct ring_view {
 	const uint64_t *words;
 	uint64_t first, mask;
@@ -83,8 +83,11 @@ struct ring_reader {
 	uint32_t sites[RING_STACKS]; /* by stack number; UINT32_MAX: not defined */
 };
 
-/* The reader of level `level` (below AGENT_LEVELS) of an area. Errors: no memory. */
-struct error *ring_reader_create(struct agent_thread *area, unsigned level,
+/*
+ * The reader of level `level` (below AGENT_LEVELS) of an area, with a backlog in that pool. Errors:
+ * no memory.
+ */
+struct error *ring_reader_create(struct agent_thread *area, unsigned level, struct ring_pool *pool,
 				 struct ring_reader **ret);
 void ring_reader_destroy(struct ring_reader *reader);
 
@@ -107,10 +110,9 @@ void ring_reader_release(struct ring_reader *reader);
 
 /*
  * Takes the words that the agent has written out of the ring, if they are many, to be decoded
- * later. *room: how many words more there may be in all backlogs together. False: there was nothing
- * to be done, or no room.
+ * later. False: there was nothing to be done, or no room.
  */
-bool ring_reader_relieve(struct ring_reader *reader, uint64_t *room);
+bool ring_reader_relieve(struct ring_reader *reader);
 
 /* A stamp as the session's time. Stamps from before the session are its begin. */
 static inline uint64_t ring_context_time(const struct ring_context *context, uint64_t stamp)

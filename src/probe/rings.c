@@ -10,6 +10,8 @@
 enum {
 	FUTURE_NS = 1000000000, /* a stamp further ahead than this is forged */
 	LOST_EVERY = 64,	/* takes between two looks at what agents count as lost */
+	QUIET_TAKES = 64,	/* with little in them: the burst is over */
+	QUIET_WORDS = AGENT_RING_WORDS / 8,
 };
 
 /*
@@ -27,6 +29,8 @@ struct rings {
 	uint32_t claimed_count, ended_count;
 	uint16_t claimed[AGENT_AREAS];
 	struct ring_area areas[AGENT_AREAS];
+	uint32_t quiet_takes;
+	struct ring_pool pool;
 	struct ring_context context;
 	struct ring_merge merge;
 };
@@ -57,8 +61,10 @@ struct error *rings_create(struct agent_shared *shared, const struct rings_clock
 	rings->merge.skew_ticks = ticks_of(clock, RING_SKEW_NS);
 	rings->merge.breath_ticks = ticks_of(clock, RING_BREATH_NS);
 	rings->merge.beat = &shared->beat;
+	rings->merge.pool = &rings->pool;
+	ring_pool_init(&rings->pool);
 	for (uint32_t i = 0; i < AGENT_AREAS; i++)
-		ring_area_init(&rings->areas[i], area_at(shared, i));
+		ring_area_init(&rings->areas[i], area_at(shared, i), &rings->pool);
 	*ret = take_ptr(rings);
 	return NULL;
 }
@@ -69,6 +75,7 @@ void rings_destroy(struct rings *rings)
 		return;
 	for (uint32_t i = 0; i < AGENT_AREAS; i++)
 		ring_area_deinit(&rings->areas[i]);
+	ring_pool_deinit(&rings->pool);
 	free(rings);
 }
 
@@ -175,6 +182,15 @@ static void count_lost(struct rings *rings)
 	rings->gave_up |= __atomic_load_n(&rings->shared->gave_up, __ATOMIC_RELAXED) != 0;
 }
 
+/* What a burst has needed is kept for the next one, but not for ever. */
+static void rest(struct rings *rings)
+{
+	if (rings->context.taken_words >= QUIET_WORDS)
+		rings->quiet_takes = 0;
+	else if (++rings->quiet_takes % QUIET_TAKES == 0)
+		ring_pool_trim(&rings->pool);
+}
+
 struct error *rings_take(struct rings *rings, bool all, uint64_t *taken_ret)
 {
 	struct ring_context *context = &rings->context;
@@ -194,6 +210,7 @@ struct error *rings_take(struct rings *rings, bool all, uint64_t *taken_ret)
 	context->latest = now_ticks() + ticks_of(&context->clock, FUTURE_NS);
 	err = ring_merge_run(&rings->merge, context);
 	settle(rings);
+	rest(rings);
 	context->floor_ns = ring_context_time(context, cut);
 	if (all || ++rings->takes % LOST_EVERY == 0)
 		count_lost(rings);

@@ -3,44 +3,128 @@
  */
 #include "probe/ring_backlog.h"
 
+#include <stdio.h>
+#include <sys/mman.h>
+
 #include "unit/probe/rings_fixture.h"
 
-enum { SPACE = 3, TID = 40 };
+enum { SPACE = 3, TID = 40, PAGE_BYTES = 4096 };
+
+static void fill(uint64_t *words, uint64_t capacity, uint64_t from, uint64_t to)
+{
+	for (uint64_t at = from; at < to; at++)
+		words[at % capacity] = at;
+}
+
+static void check_piece(const struct ring_piece *piece, uint64_t from, uint64_t to)
+{
+	ck_assert_ptr_nonnull(piece);
+	ck_assert_uint_eq(piece->first, from);
+	ck_assert_uint_eq(piece->end, to);
+	for (uint64_t at = from; at < to; at++)
+		ck_assert_uint_eq(piece->words[at - from], at);
+}
 
 START_TEST(words_come_out_as_they_stood_in_the_ring)
 {
 	enum { CAPACITY = 16 };
 	uint64_t words[CAPACITY];
-	struct ring_backlog backlog = {0};
+	struct ring_pool pool;
+	ring_pool_init(&pool);
+	struct ring_backlog backlog = {.pool = &pool};
 	/* The first lot goes around the end of the ring. */
-	for (uint64_t at = 100; at < 112; at++)
-		words[at % CAPACITY] = at;
+	fill(words, CAPACITY, 100, 112);
 	ck_assert(ring_backlog_add(&backlog, words, CAPACITY, 100, 112));
-	for (uint64_t at = 112; at < 120; at++)
-		words[at % CAPACITY] = at;
+	fill(words, CAPACITY, 112, 120);
 	ck_assert(ring_backlog_add(&backlog, words, CAPACITY, 112, 120));
-	ck_assert_uint_eq(ring_backlog_count(&backlog), 20);
-	for (uint64_t at = 100; at < 120; at++)
-		ck_assert_uint_eq(backlog.items[at - backlog.first], at);
-	ring_backlog_clear(&backlog);
-	ck_assert_uint_eq(ring_backlog_count(&backlog), 0);
+	check_piece(backlog.oldest, 100, 120);
+	ring_backlog_drop(&backlog, 119);
+	check_piece(backlog.oldest, 100, 120);
+	ring_backlog_drop(&backlog, 120);
+	ck_assert_ptr_null(backlog.oldest);
+	fill(words, CAPACITY, 130, 132);
 	ck_assert(ring_backlog_add(&backlog, words, CAPACITY, 130, 132));
-	ck_assert_uint_eq(backlog.first, 130);
-	ring_backlog_deinit(&backlog);
+	check_piece(backlog.oldest, 130, 132);
+	ring_backlog_clear(&backlog);
+	ck_assert_ptr_null(backlog.oldest);
+	ring_pool_deinit(&pool);
 }
 END_TEST
 
-START_TEST(what_does_not_fit_is_refused_whole)
+START_TEST(what_does_not_fit_stands_in_the_next_piece)
 {
-	enum { CAPACITY = RING_BACKLOG_WORDS / 2 };
+	enum { CAPACITY = RING_PIECE_WORDS, MOST = CAPACITY - 10 };
 	uint64_t *words = calloc(CAPACITY, sizeof *words);
-	struct ring_backlog backlog = {0};
+	struct ring_pool pool;
+	ring_pool_init(&pool);
+	struct ring_backlog backlog = {.pool = &pool}, other = {.pool = &pool};
 	ck_assert_ptr_nonnull(words);
-	ck_assert(ring_backlog_add(&backlog, words, CAPACITY, 7, 7 + CAPACITY));
-	ck_assert(!ring_backlog_add(&backlog, words, CAPACITY, 7 + CAPACITY, 8 + 2 * CAPACITY));
-	ck_assert_uint_eq(ring_backlog_count(&backlog), CAPACITY);
-	ck_assert(ring_backlog_add(&backlog, words, CAPACITY, 7 + CAPACITY, 7 + 2 * CAPACITY));
-	ring_backlog_deinit(&backlog);
+	fill(words, CAPACITY, 7, 7 + MOST);
+	ck_assert(ring_backlog_add(&backlog, words, CAPACITY, 7, 7 + MOST));
+	fill(words, CAPACITY, 7 + MOST, 7 + MOST + 11);
+	ck_assert(ring_backlog_add(&backlog, words, CAPACITY, 7 + MOST, 7 + MOST + 11));
+	ck_assert(ring_backlog_add(&other, words, CAPACITY, 7 + MOST, 7 + MOST + 5));
+	check_piece(backlog.oldest, 7, 7 + MOST);
+	check_piece(backlog.oldest->next, 7 + MOST, 7 + MOST + 11);
+	check_piece(other.oldest, 7 + MOST, 7 + MOST + 5);
+	ring_pool_deinit(&pool);
+	free(words);
+}
+END_TEST
+
+START_TEST(what_finds_no_room_is_refused_whole)
+{
+	enum { CAPACITY = RING_PIECE_WORDS };
+	uint64_t *words = calloc(CAPACITY, sizeof *words), at = 0;
+	struct ring_pool pool;
+	ring_pool_init(&pool);
+	struct ring_backlog backlog = {.pool = &pool};
+	ck_assert_ptr_nonnull(words);
+	for (; at < RING_BACKLOG_WORDS; at += CAPACITY)
+		ck_assert(ring_backlog_add(&backlog, words, CAPACITY, at, at + CAPACITY));
+	ck_assert(!ring_backlog_add(&backlog, words, CAPACITY, at, at + 1));
+	ck_assert_uint_eq(backlog.end, at);
+	/* What was read makes room, and is the memory that is written next. */
+	const uint64_t *read = backlog.oldest->words;
+	ring_backlog_drop(&backlog, CAPACITY);
+	ck_assert(ring_backlog_add(&backlog, words, CAPACITY, at, at + CAPACITY));
+	ck_assert_ptr_eq(backlog.youngest->words, read);
+	ring_pool_deinit(&pool);
+	free(words);
+}
+END_TEST
+
+/* Pages of the pool that have memory. */
+static size_t resident_pages(const struct ring_pool *pool)
+{
+	enum { PAGES = RING_BACKLOG_WORDS / (PAGE_BYTES / 8) };
+	static unsigned char pages[PAGES];
+	size_t count = 0;
+	ck_assert_int_eq(mincore(pool->words, (size_t)PAGES * PAGE_BYTES, pages), 0);
+	for (size_t i = 0; i < PAGES; i++)
+		count += pages[i] & 1;
+	return count;
+}
+
+START_TEST(memory_is_kept_for_a_while_and_then_given_back)
+{
+	enum { CAPACITY = RING_PIECE_WORDS, PIECE_PAGES = CAPACITY / (PAGE_BYTES / 8) };
+	uint64_t *words = calloc(CAPACITY, sizeof *words);
+	struct ring_pool pool;
+	ring_pool_init(&pool);
+	struct ring_backlog backlog = {.pool = &pool};
+	ck_assert_ptr_nonnull(words);
+	ring_pool_trim(&pool); /* of nothing */
+	for (uint64_t at = 0; at < 4 * CAPACITY; at += CAPACITY)
+		ck_assert(ring_backlog_add(&backlog, words, CAPACITY, at, at + CAPACITY));
+	ring_backlog_drop(&backlog, 3 * CAPACITY);
+	ck_assert_uint_eq(resident_pages(&pool), 4 * PIECE_PAGES);
+	ring_pool_trim(&pool);
+	ck_assert_uint_eq(resident_pages(&pool), 2 * PIECE_PAGES);
+	fill(words, CAPACITY, 4 * CAPACITY, 5 * CAPACITY);
+	ck_assert(ring_backlog_add(&backlog, words, CAPACITY, 4 * CAPACITY, 5 * CAPACITY));
+	check_piece(backlog.youngest, 4 * CAPACITY, 5 * CAPACITY);
+	ring_pool_deinit(&pool);
 	free(words);
 }
 END_TEST
@@ -128,6 +212,30 @@ START_TEST(who_is_faster_all_the_time_waits_in_the_end)
 }
 END_TEST
 
+static size_t resident_bytes(void)
+{
+	size_t pages = 0;
+	FILE *file = fopen("/proc/self/statm", "re");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(fscanf(file, "%*u %zu", &pages), 1);
+	fclose(file);
+	return pages * PAGE_BYTES;
+}
+
+START_TEST(a_burst_that_is_long_over_needs_no_memory)
+{
+	enum { TOTAL = RING_BACKLOG_WORDS / 2, LONG = 200, MUCH = 32 << 20 };
+	struct burst burst;
+	struct world *world = begin(&burst, TOTAL);
+	take_all(world, TOTAL);
+	size_t after = resident_bytes();
+	for (int i = 0; i < LONG; i++)
+		ck_assert_uint_eq(world_take(world), 0);
+	ck_assert_uint_lt(resident_bytes() + MUCH, after);
+	world_free(world);
+}
+END_TEST
+
 START_TEST(a_head_that_cannot_be_costs_what_comes_after_it)
 {
 	enum { TOTAL = 3 * AGENT_RING_WORDS };
@@ -169,11 +277,14 @@ int main(void)
 	Suite *suite = suite_create("backlog of rings");
 	TCase *words = tcase_create("words"), *takes = tcase_create("takes");
 	tcase_add_test(words, words_come_out_as_they_stood_in_the_ring);
-	tcase_add_test(words, what_does_not_fit_is_refused_whole);
+	tcase_add_test(words, what_does_not_fit_stands_in_the_next_piece);
+	tcase_add_test(words, what_finds_no_room_is_refused_whole);
+	tcase_add_test(words, memory_is_kept_for_a_while_and_then_given_back);
 	suite_add_tcase(suite, words);
 	tcase_set_timeout(takes, 120);
 	tcase_add_test(takes, a_burst_need_not_wait_for_its_events_to_be_worked_off);
 	tcase_add_test(takes, who_is_faster_all_the_time_waits_in_the_end);
+	tcase_add_test(takes, a_burst_that_is_long_over_needs_no_memory);
 	tcase_add_test(takes, a_head_that_cannot_be_costs_what_comes_after_it);
 	tcase_add_test(takes, what_is_sealed_is_taken_out_of_the_backlog_too);
 	suite_add_tcase(suite, takes);
