@@ -36,7 +36,7 @@
 #define AGENT_MEMFD_NAME "tracealloc"	       /* seen in /proc/PID/maps as /memfd:tracealloc */
 
 enum {
-	AGENT_ABI_VERSION = 4,
+	AGENT_ABI_VERSION = 5,
 	AGENT_CODE_BYTES = 96 << 10,
 	AGENT_IMAGE_MAX_BYTES = 32 << 10, /* stubs begin here */
 	AGENT_STUBS_MAX = 256,		  /* in the code, and in an outpost */
@@ -49,7 +49,7 @@ enum {
 	AGENT_MODULE_LISTS = 2,
 	AGENT_TABLE_BYTES = 256 << 20, /* room for unwind rows and module lists */
 	AGENT_LEVELS = 3,	    /* a thread, a handler that interrupted the agent, one in it */
-	AGENT_RING_WORDS = 1 << 18, /* of level 0; a power of two */
+	AGENT_RING_WORDS = 1 << 17, /* of level 0; a power of two */
 	AGENT_INNER_RING_WORDS = 1 << 13, /* of the others */
 	AGENT_DEPTH_MAX = 1024,
 	AGENT_PATIENCE_MS = 100,	 /* with a tracer that gives no sign of life */
@@ -276,7 +276,7 @@ struct agent_thread {
 };
 
 enum {
-	AGENT_AREA_STRIDE = 6 << 20,
+	AGENT_AREA_STRIDE = 5 << 20,
 	AGENT_AREA_CACHE = 64 << 10,  /* struct unwind_cache of level 0 */
 	AGENT_AREA_INNER = 2 << 20,   /* words of rings 1.. */
 	AGENT_AREA_SCRATCH = 3 << 20, /* per level above 0: struct agent_scratch */
