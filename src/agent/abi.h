@@ -192,6 +192,8 @@ struct agent_slot {
 	uint32_t area; /* index; valid once tid is not 0 (written last, release) */
 };
 
+enum { AGENT_NOBODY = 1 }; /* no thread pointer */
+
 struct agent_private {
 	uint32_t state;	 /* enum agent_state; tracer: OFF, ON (last). Agent: ON -> GAVE_UP */
 	uint32_t space;	 /* tracer, before state: whose blocks these are */
@@ -200,7 +202,13 @@ struct agent_private {
 	uint32_t pid;	     /* tracer, before state: the process, as it sees itself (getpid) */
 	uint64_t modules; /* tracer, before state: address of struct agent_modules in the target */
 	uint64_t stalled_beat; /* agent: 1 + the beat at which a thread waited in vain; 0: none */
-	uint64_t reserved[3];
+	/*
+	 * Agent: the thread that recorded first, and the address of its area: in most programs the
+	 * one that nearly all calls are of, found without a slot. AGENT_NOBODY: somebody writes
+	 * them. The area says, as with a slot, whether it is right.
+	 */
+	uint64_t first_pointer, first_area;
+	uint64_t reserved;
 	struct agent_slot slots[AGENT_SLOTS];
 };
 _Static_assert(offsetof(struct agent_private, slots) == 64, "slots begin on a line of their own");

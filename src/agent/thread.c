@@ -91,6 +91,19 @@ static struct agent_thread *find_owned(uint64_t thread_pointer, uint32_t tid)
 	return NULL;
 }
 
+/* Makes the area the one that is looked at first, if none is or its thread has ended. */
+static void be_first(const struct agent_thread *area, uint64_t thread_pointer)
+{
+	uint64_t other = __atomic_load_n(&agent_private.first_pointer, __ATOMIC_ACQUIRE);
+	const struct agent_thread *first = (const struct agent_thread *)agent_private.first_area;
+	if (other == AGENT_NOBODY || (other != 0 && thread_owns(first, other, first->tid)) ||
+	    !__atomic_compare_exchange_n(&agent_private.first_pointer, &other, AGENT_NOBODY, false,
+					 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		return;
+	agent_private.first_area = (uint64_t)area;
+	__atomic_store_n(&agent_private.first_pointer, thread_pointer, __ATOMIC_RELEASE);
+}
+
 struct agent_thread *thread_seek(uint64_t thread_pointer, uint32_t tid)
 {
 	struct agent_thread *area = find_owned(thread_pointer, tid);
@@ -105,5 +118,6 @@ struct agent_thread *thread_seek(uint64_t thread_pointer, uint32_t tid)
 	open_area(area, thread_pointer, tid);
 	slot->area = index;
 	__atomic_store_n(&slot->tid, tid, __ATOMIC_RELEASE);
+	be_first(area, thread_pointer);
 	return area;
 }

@@ -55,11 +55,16 @@ static inline struct agent_thread *thread_find(void)
 	if (__builtin_expect(thread_pointer == 0, 0))
 		return NULL;
 	uint32_t tid = *(const uint32_t *)(thread_pointer + agent_private.tid_offset);
-	const struct agent_slot *slot = &agent_private.slots[thread_hash(thread_pointer)];
-	struct agent_thread *area = (struct agent_thread *)thread_area(slot->area);
-	if (__builtin_expect(slot->thread_pointer == thread_pointer &&
-				     thread_owns(area, thread_pointer, tid),
-			     1))
+	struct agent_thread *area;
+	if (__atomic_load_n(&agent_private.first_pointer, __ATOMIC_ACQUIRE) == thread_pointer) {
+		area = (struct agent_thread *)agent_private.first_area;
+	} else {
+		const struct agent_slot *slot = &agent_private.slots[thread_hash(thread_pointer)];
+		area = (struct agent_thread *)thread_area(slot->area);
+		if (__builtin_expect(slot->thread_pointer != thread_pointer, 0))
+			return thread_seek(thread_pointer, tid);
+	}
+	if (__builtin_expect(thread_owns(area, thread_pointer, tid), 1))
 		return area;
 	return thread_seek(thread_pointer, tid);
 }

@@ -85,13 +85,14 @@ struct error *snapshot_add_frame(struct snapshot *snapshot, const struct snapsho
 
 struct error *snapshot_repeat_frames(struct snapshot *snapshot, size_t first, size_t count)
 {
-	struct error *err = NULL;
-	for (size_t i = first; !err && i < first + count; i++) {
-		uint32_t index = snapshot->stacks[i];
-		err = append(&snapshot->stacks, &snapshot->stack_count, &snapshot->stack_capacity,
-			     &index, sizeof index);
-	}
-	return err;
+	size_t end = snapshot->stack_count;
+	if (!array_reserve(&snapshot->stacks, &snapshot->stack_capacity, end + count,
+			   sizeof *snapshot->stacks))
+		return error_no_memory();
+	for (size_t i = 0; i < count; i++)
+		snapshot->stacks[end + i] = snapshot->stacks[first + i];
+	snapshot->stack_count = end + count;
+	return NULL;
 }
 
 struct error *snapshot_add_site(struct snapshot *snapshot, const struct snapshot_site *site)

@@ -173,6 +173,48 @@ START_TEST(slots_of_threads_long_gone_are_taken_over)
 }
 END_TEST
 
+static void check_first(uint64_t pointer, uint32_t area)
+{
+	ck_assert_uint_eq(world.rig.private->first_pointer, pointer);
+	ck_assert_uint_eq(world.rig.private->first_area, (uint64_t)rig_area(&world.rig, area));
+}
+
+static uint32_t area_of_next_pair(struct rig_records *records)
+{
+	records->count = 0;
+	make_one_pair((void *)7);
+	rig_read(&world.rig, records);
+	ck_assert_uint_eq(records->count, 2);
+	return records->items[0].area;
+}
+
+START_TEST(the_thread_that_is_looked_for_first_is_one_that_lives)
+{
+	struct rig_records records = {0};
+	const uint64_t self = (uint64_t)pthread_self();
+	pthread_t thread;
+	set_up();
+	start(&thread, make_one_pair, 7);
+	pthread_join(thread, NULL);
+	check_first((uint64_t)thread, 0);
+	rig_read(&world.rig, &records);
+	give_back(0);
+	ck_assert_uint_eq(area_of_next_pair(&records), 0);
+	check_first(self, 0);
+	start(&thread, make_one_pair, 7);
+	pthread_join(thread, NULL);
+	check_first(self, 0);
+	rig_read(&world.rig, &records);
+	/* What says otherwise is not believed. */
+	world.rig.private->first_area = (uint64_t)rig_area(&world.rig, 1);
+	ck_assert_uint_eq(area_of_next_pair(&records), 0);
+	world.rig.private->first_pointer = AGENT_NOBODY;
+	ck_assert_uint_eq(area_of_next_pair(&records), 0);
+	ck_assert_uint_eq(world.rig.shared->lost, 0);
+	free(records.items);
+}
+END_TEST
+
 /* What the child does; its status says how it went. */
 static int run_child(void)
 {
@@ -225,6 +267,7 @@ static Suite *threads_suite(void)
 	tcase_add_test(tests, a_thread_in_the_place_of_another_is_another);
 	tcase_add_test(tests, threads_without_room_are_counted_and_go_on);
 	tcase_add_test(tests, slots_of_threads_long_gone_are_taken_over);
+	tcase_add_test(tests, the_thread_that_is_looked_for_first_is_one_that_lives);
 	tcase_add_test(tests, a_forked_child_is_off_until_it_is_armed);
 	suite_add_tcase(suite, tests);
 	return suite;
