@@ -133,7 +133,10 @@ static void drop_spaces(struct session *session)
 	map_deinit(&session->taps.spaces);
 }
 
-/* What the process that was attached to has, as it still runs; nothing where it has ended. */
+/*
+ * What the process that was attached to has, as it still runs; nothing where it has ended, or was
+ * not measured at the beginning, as one that is refused.
+ */
 static struct error *measure_heap(struct session *session)
 {
 	struct snapshot_heap *heap = &session->heap;
@@ -141,7 +144,7 @@ static struct error *measure_heap(struct session *session)
 		map_get(&session->target.processes, (uint64_t)session->root);
 	struct session_space *space = process ? process->space->owner_data : NULL;
 	struct glibc_census census;
-	if (!space || !space->from_before)
+	if (!space || !space->from_before || !heap->measured)
 		return NULL;
 	struct error *err = heap_count(space, &census, &heap->known);
 	if (error_catch(&err, ERROR_GONE))
