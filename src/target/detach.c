@@ -6,6 +6,7 @@
 #include "target/arrivals.h"
 #include "target/pause.h"
 #include "target/proc.h"
+#include "target/remote_stop.h"
 #include "target/tree.h"
 
 enum { DRAIN_LIMIT_NS = 2000000000 };
@@ -45,6 +46,8 @@ void target_drain(struct target *target)
 
 static void detach(struct target_thread *thread)
 {
+	if (thread->paused)
+		remote_make_again(thread);
 	ptrace(PTRACE_DETACH, thread->tid, NULL, thread->resume_signal);
 }
 

@@ -242,8 +242,10 @@ static void let_settle(struct target *target)
 		((struct target_thread *)entry->value)->roused = false;
 }
 
+/* Whoever was awake when we looked may have gone to sleep before it was interrupted. */
 static void go_on(struct target *target, struct target_thread *thread)
 {
+	remote_make_again(thread);
 	thread->paused = false;
 	target->statistics.stopped_ns += clock_now_ns() - thread->stopped_since_ns;
 	thread->registers_valid = false;
@@ -285,8 +287,6 @@ void target_go_on(struct target *target)
 		if (!thread->paused)
 			continue;
 		roused |= thread->roused;
-		if (thread->roused)
-			remote_make_again(thread);
 		go_on(target, thread);
 	}
 	target->paused_ns = clock_now_ns() - target->paused_since_ns;

@@ -86,7 +86,7 @@ struct target_thread {
 	bool from_before;    /* it was running when we attached */
 	bool trap_pending;   /* LISTENING with an int3's SIGTRAP still queued */
 	bool interrupted;    /* its stop has not come: after PTRACE_INTERRUPT, or to an int3 */
-	bool paused;	     /* STOPPED by target_pause, and by nothing else */
+	bool paused;	     /* STOPPED by our interrupt, and by nothing else */
 	bool roused;	     /* and it was asleep in a system call */
 	int call_fd;	     /* asleep as a pause began: see pause.h. Else -1 */
 	bool leaving;	     /* it has come to PTRACE_EVENT_EXIT, or beyond */

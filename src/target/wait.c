@@ -74,6 +74,8 @@ static void on_event_stop(struct target *target, struct target_thread *thread)
 		resume_quietly(target, thread);
 	else if (int3_is_queued(thread->tid))
 		resume_to_trap(target, thread);
+	else
+		thread->paused = true;
 }
 
 /* The new thread or process that an event of its creator speaks of; created if not seen yet. */

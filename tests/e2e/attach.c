@@ -321,6 +321,34 @@ START_TEST(threads_being_born_are_all_seen)
 }
 END_TEST
 
+/* Between the look at a thread and its interrupt it may have gone to sleep. */
+START_TEST(no_call_is_cut_short_of_threads_that_fall_asleep)
+{
+	static const char *const engines[] = {"auto", "breakpoint"};
+	_cleanup_free_ char *program = suite_target("dozers");
+	_cleanup_scratch_ struct scratch scratch = {0};
+	_cleanup_process_ struct process target = {0};
+	long rounds, interrupted;
+
+	scratch_make(&scratch);
+	process_start(&scratch, "dozers", ARGV(program, "64"), &target);
+	process_wait_output(&target, "ready");
+	for (int round = 0; round < (suite_is_long() ? 200 : 15); round++) {
+		_cleanup_process_ struct process attach = {0};
+
+		tracealloc_start_attach(&scratch, ARGV("--engine", engines[_i], "--for", "20ms"),
+					target.pid, &attach);
+		ck_assert_int_gt(expect_good_attach(&scratch, &attach), 0);
+	}
+	process_close_input(&target);
+	ck_assert_int_eq(process_wait(&target), 0);
+	_cleanup_free_ char *said = process_output(&target);
+	ck_assert_int_eq(sscanf(said, "ready\nok %ld %ld", &rounds, &interrupted), 2);
+	ck_assert_int_gt(rounds, 0);
+	ck_assert_int_eq(interrupted, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("attach");
@@ -335,5 +363,6 @@ int main(void)
 	tcase_add_loop_test(cycle_case, the_target_may_end_while_it_is_traced, 0, 2);
 	tcase_add_test(cycle_case, the_target_may_end_at_any_moment_of_an_attach);
 	tcase_add_test(cycle_case, threads_being_born_are_all_seen);
+	tcase_add_loop_test(cycle_case, no_call_is_cut_short_of_threads_that_fall_asleep, 0, 2);
 	return suite_run(suite);
 }
