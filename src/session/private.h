@@ -156,7 +156,8 @@ void stop_go_on(struct session *session);
 /* Notes how long a pause was. */
 void stop_note_freeze(uint64_t frozen_ns, uint64_t *longest_ns);
 
-/* Handles what came while the target stood still, without waiting for more. */
+/* Handles what came while the target stood still and what is there now, without waiting for more.
+ */
 struct error *stop_catch_up(struct session *session);
 
 /*

@@ -53,6 +53,8 @@ void stop_go_on(struct session *session)
 
 struct error *stop_catch_up(struct session *session)
 {
+	/* What there is now, and the children of forks that are among it. */
+	session->target.lots_left = 2;
 	session->target.impatient = true;
 	struct error *err = come_to_rest(session);
 	session->target.impatient = false;

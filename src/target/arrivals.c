@@ -65,9 +65,14 @@ void arrivals_defer(struct target *target, pid_t tid, int status)
 	target->arrived[target->arrived_count++] = (struct target_arrival){tid, status};
 }
 
+bool arrivals_pending(const struct target *target)
+{
+	return target->arrived_first < target->arrived_count;
+}
+
 pid_t arrivals_next(struct target *target, bool wait, int *status_ret)
 {
-	if (target->arrived_first < target->arrived_count) {
+	if (arrivals_pending(target)) {
 		const struct target_arrival *arrival = &target->arrived[target->arrived_first++];
 		*status_ret = arrival->status;
 		return arrival->tid;

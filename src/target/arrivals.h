@@ -16,6 +16,9 @@
 
 #include "target/target.h"
 
+/* Whether a status was taken from the kernel that arrivals_next has not told of. */
+bool arrivals_pending(const struct target *target);
+
 /*
  * The next status. Returns its tid; 0 when nothing is there and `wait` is false; -1 with errno as
  * waitpid(2): EINTR when a signal came, ECHILD when there is nobody to wait for, ENOMEM.

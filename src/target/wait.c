@@ -317,6 +317,25 @@ static pid_t wait_draining(struct target *target, int *status_ret)
 	}
 }
 
+/* While impatient: some lots. Threads that stop all the time would never leave us without any. */
+static pid_t wait_impatient(struct target *target, int *status_ret)
+{
+	if (!arrivals_pending(target)) {
+		if (target->lots_left == 0)
+			return 0;
+		target->lots_left--;
+	}
+	return arrivals_next(target, false, status_ret);
+}
+
+static pid_t wait_status(struct target *target, int *status_ret)
+{
+	if (target->draining)
+		return wait_draining(target, status_ret);
+	return target->impatient ? wait_impatient(target, status_ret)
+				 : arrivals_next(target, true, status_ret);
+}
+
 struct error *target_next(struct target *target, struct target_event *ret)
 {
 	bool event = false;
@@ -331,9 +350,7 @@ struct error *target_next(struct target *target, struct target_event *ret)
 			ready->parked_status = 0;
 			err = on_stop(target, ready, status, &event, ret);
 		} else {
-			pid_t tid = target->draining
-					    ? wait_draining(target, &status)
-					    : arrivals_next(target, !target->impatient, &status);
+			pid_t tid = wait_status(target, &status);
 			if (tid > 0)
 				err = on_status(target, tid, status, &event, ret);
 			else if (tid == 0)

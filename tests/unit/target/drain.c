@@ -77,6 +77,44 @@ static void let_run(void *context, struct target_thread *thread)
 		ok(target_resume(context, thread, 0));
 }
 
+/* Answers what target_next tells of until it has nothing more: returns how much that was. */
+static size_t catch_up(struct target *target)
+{
+	size_t count = 0;
+	target->lots_left = 1;
+	target->impatient = true;
+	for (struct target_event event = {0}; event.kind != TARGET_EVENT_QUIET; count++) {
+		ok(target_next(target, &event));
+		ck_assert_int_ne(event.kind, TARGET_EVENT_EMPTY);
+		if (event.kind == TARGET_EVENT_TRAP)
+			ok(target_resume(target, event.thread, 0));
+	}
+	target->impatient = false;
+	return count - 1;
+}
+
+/* Who is told of one thread's stop after the other for as long as there are any never ends. */
+START_TEST(catching_up_ends_however_often_threads_stop)
+{
+	enum { TIMES = 2000 };
+	shared = shared_memory(PAGE);
+	_cleanup_child_ struct child child = start_child(hit_in_threads);
+	struct traced traced;
+	size_t sum = 0;
+	wait_until(shared->ready == THREADS);
+	attach(&traced, child.pid, child.pid);
+	shared->hitting = true;
+	for (int i = 0; i < TIMES; i++) {
+		size_t count = catch_up(&traced.target);
+		/* Those of a lot, and what was taken before. */
+		ck_assert_uint_le(count, 2 * THREADS);
+		sum += count;
+	}
+	ck_assert_uint_gt(sum, 0);
+	end_traced(&traced, &child);
+}
+END_TEST
+
 START_TEST(no_int3_is_under_way_when_all_have_come_to_rest)
 {
 	share_one_processor();
@@ -111,6 +149,7 @@ int main(void)
 	TCase *test_case = tcase_create("the end");
 	SRunner *runner = srunner_create(suite);
 	tcase_set_timeout(test_case, 60);
+	tcase_add_test(test_case, catching_up_ends_however_often_threads_stop);
 	tcase_add_test(test_case, no_int3_is_under_way_when_all_have_come_to_rest);
 	suite_add_tcase(suite, test_case);
 	srunner_run_all(runner, CK_ENV);
