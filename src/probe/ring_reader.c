@@ -332,6 +332,8 @@ struct error *ring_reader_fill(struct ring_reader *reader, struct ring_context *
 
 void ring_reader_release(struct ring_reader *reader)
 {
+	/* A ring that holds nothing more is not looked at: its pieces would be nobody's. */
+	ring_backlog_drop(&reader->backlog, reader->at.position);
 	release(reader, 0);
 }
 
