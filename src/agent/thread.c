@@ -96,7 +96,9 @@ static void be_first(const struct agent_thread *area, uint64_t thread_pointer)
 {
 	uint64_t other = __atomic_load_n(&agent_private.first_pointer, __ATOMIC_ACQUIRE);
 	const struct agent_thread *first = (const struct agent_thread *)agent_private.first_area;
-	if (other == AGENT_NOBODY || (other != 0 && thread_owns(first, other, first->tid)) ||
+	bool lives = other != 0 && other != thread_pointer && other != AGENT_NOBODY &&
+		     thread_owns(first, other, first->tid);
+	if (other == AGENT_NOBODY || lives ||
 	    !__atomic_compare_exchange_n(&agent_private.first_pointer, &other, AGENT_NOBODY, false,
 					 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return;
