@@ -201,20 +201,23 @@ void remote_rewind(struct user_regs_struct *registers)
 void remote_make_again(struct target_thread *thread)
 {
 	struct user_regs_struct *registers = target_registers(thread);
-	uint64_t mask;
 	struct remote_stop stop = {.call = REMOTE_NO_CALL};
 	if (!registers)
 		return;
 	stop.registers = *registers;
 	stop.call = call_state(registers, true);
 	struct error *err = stop.call == REMOTE_CALL_ENDS ? check_call(thread, &stop) : NULL;
-	bool ends = !err && stop.call == REMOTE_CALL_ENDS &&
-		    ptrace(PTRACE_GETSIGMASK, thread->tid, sizeof mask, &mask) == 0 &&
-		    !remote_handler_waits(thread->tid, mask);
+	bool ends = !err && stop.call == REMOTE_CALL_ENDS;
 	error_free(err);
 	if (!ends)
 		return;
-	remote_rewind(&stop.registers);
+	/*
+	 * The kernel has not looked at the result yet. It makes such a call again if no handler
+	 * runs, and ends it with EINTR if one does, whenever its signal comes and whatever the call
+	 * lets through.
+	 */
+	stop.registers.rax = (uint64_t)-ERESTARTNOHAND;
+	thread->registers_valid = false;
 	ptrace(PTRACE_SETREGS, thread->tid, NULL, &stop.registers);
 }
 

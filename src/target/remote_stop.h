@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Private to remote: where a stopped thread stands, and whether calls may be made by it at all.
+ * Where a stopped thread stands, and whether calls may be made by it at all. For remote, and for
+ * whoever lets threads go on that were interrupted.
  *
- * Owns: reading both off a stop, and how an interrupted system call is gone on with. Does not:
- * change anything.
+ * Owns: reading both off a stop, and how an interrupted system call is gone on with.
  */
 #ifndef TARGET_REMOTE_STOP_H
 #define TARGET_REMOTE_STOP_H
@@ -42,8 +42,9 @@ struct error *remote_stop_read(const struct target_thread *thread, struct remote
 bool remote_handler_waits(pid_t tid, uint64_t mask);
 
 /*
- * Has a thread that a pause has stopped make the system call again that would end with EINTR for no
- * other reason (REMOTE_CALL_ENDS). Does nothing in any other case.
+ * Has a thread in the event-stop of our interrupt make the system call again that would end with
+ * EINTR for no other reason (REMOTE_CALL_ENDS); a handler that runs before ends it as ever. Does
+ * nothing in any other case.
  */
 void remote_make_again(struct target_thread *thread);
 

@@ -10,6 +10,7 @@
 #include "target/arrivals.h"
 #include "target/leave.h"
 #include "target/proc.h"
+#include "target/remote_stop.h"
 #include "target/sigtrap.h"
 #include "target/tree.h"
 
@@ -70,12 +71,15 @@ static void on_group_stop(struct target *target, struct target_thread *thread)
 /* An event-stop: the answer to PTRACE_INTERRUPT, the end of a group-stop, a thread's birth. */
 static void on_event_stop(struct target *target, struct target_thread *thread)
 {
-	if (!target->draining)
+	if (!target->draining) {
+		/* A pause may have been over before it got as far as this stop. */
+		remote_make_again(thread);
 		resume_quietly(target, thread);
-	else if (int3_is_queued(thread->tid))
+	} else if (int3_is_queued(thread->tid)) {
 		resume_to_trap(target, thread);
-	else
+	} else {
 		thread->paused = true;
+	}
 }
 
 /* The new thread or process that an event of its creator speaks of; created if not seen yet. */

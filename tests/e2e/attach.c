@@ -329,6 +329,7 @@ START_TEST(no_call_is_cut_short_of_threads_that_fall_asleep)
 	_cleanup_scratch_ struct scratch scratch = {0};
 	_cleanup_process_ struct process target = {0};
 	long rounds, interrupted;
+	int64_t seen = 0;
 
 	scratch_make(&scratch);
 	process_start(&scratch, "dozers", ARGV(program, "64"), &target);
@@ -338,8 +339,9 @@ START_TEST(no_call_is_cut_short_of_threads_that_fall_asleep)
 
 		tracealloc_start_attach(&scratch, ARGV("--engine", engines[_i], "--for", "20ms"),
 					target.pid, &attach);
-		ck_assert_int_gt(expect_good_attach(&scratch, &attach), 0);
+		seen += expect_good_attach(&scratch, &attach);
 	}
+	ck_assert_int_gt(seen, 0);
 	process_close_input(&target);
 	ck_assert_int_eq(process_wait(&target), 0);
 	_cleanup_free_ char *said = process_output(&target);

