@@ -13,7 +13,7 @@ enum {
 	BEHIND_BYTES = HUGE_PAGE_BYTES,
 };
 _Static_assert(PIECE_BYTES % HUGE_PAGE_BYTES == 0, "memory is given back in huge pages");
-_Static_assert(RING_PIECES <= 32, "touched has a bit for each");
+_Static_assert(RING_PIECES <= 64, "touched has a bit for each");
 
 void ring_pool_init(struct ring_pool *pool)
 {
@@ -49,7 +49,7 @@ void ring_pool_trim(struct ring_pool *pool)
 	if (!pool->free)
 		return;
 	for (struct ring_piece *piece = pool->free->next; piece; piece = piece->next) {
-		uint32_t bit = UINT32_C(1) << (piece - pool->pieces);
+		uint64_t bit = UINT64_C(1) << (piece - pool->pieces);
 		if (pool->touched & bit)
 			madvise(piece->words, PIECE_BYTES, MADV_DONTNEED);
 		pool->touched &= ~bit;
@@ -62,7 +62,7 @@ static struct ring_piece *take_piece(struct ring_pool *pool, uint64_t first)
 	if (!piece || !allocate(pool))
 		return NULL;
 	pool->free = piece->next;
-	pool->touched |= UINT32_C(1) << (piece - pool->pieces);
+	pool->touched |= UINT64_C(1) << (piece - pool->pieces);
 	piece->next = NULL;
 	piece->first = piece->end = first;
 	return piece;

@@ -16,8 +16,8 @@
 #include <stdint.h>
 
 enum {
-	RING_PIECES = 32,
-	RING_PIECE_WORDS = 1 << 19,
+	RING_PIECES = 64, /* so many threads at once may be behind */
+	RING_PIECE_WORDS = 1 << 18,
 	RING_BACKLOG_WORDS = RING_PIECES * RING_PIECE_WORDS, /* of all backlogs together */
 };
 
@@ -35,7 +35,7 @@ struct ring_piece {
 struct ring_pool {
 	uint64_t *words;
 	struct ring_piece *free;
-	uint32_t touched;
+	uint64_t touched;
 	struct ring_piece pieces[RING_PIECES];
 };
 

@@ -164,14 +164,21 @@ static void go_on(struct world *world)
 		write_on(burst);
 }
 
-static struct world *begin(struct burst *burst, uint64_t total)
+/* The next program of that world: the thread of another area. */
+static void begin_in(struct world *world, uint32_t area, struct burst *burst, uint64_t total)
 {
-	struct world *world = world_new();
-	claim(world->shared, 5, TID, SPACE);
-	*burst = (struct burst){.writer = writer_at(world->shared, 5, 0), .total = total};
+	claim(world->shared, area, TID + area, SPACE);
+	*burst = (struct burst){.writer = writer_at(world->shared, area, 0), .total = total};
+	world->count = 0;
 	world->after_event = go_on;
 	world->context = burst;
 	write_on(burst);
+}
+
+static struct world *begin(struct burst *burst, uint64_t total)
+{
+	struct world *world = world_new();
+	begin_in(world, 5, burst, total);
 	return world;
 }
 
@@ -236,6 +243,21 @@ START_TEST(a_burst_that_is_long_over_needs_no_memory)
 }
 END_TEST
 
+START_TEST(a_thread_that_rests_after_its_burst_keeps_no_room_from_others)
+{
+	enum { TOTAL = 4 * AGENT_RING_WORDS, THREADS = RING_PIECES + 2 };
+	struct world *world = world_new();
+	for (uint32_t area = 0; area < THREADS; area++) {
+		struct burst burst;
+		begin_in(world, area, &burst, TOTAL);
+		take_all(world, TOTAL);
+		if (burst.furthest <= 2 * AGENT_RING_WORDS)
+			ck_abort_msg("thread %u waited", area);
+	}
+	world_free(world);
+}
+END_TEST
+
 START_TEST(a_head_that_cannot_be_costs_what_comes_after_it)
 {
 	enum { TOTAL = 3 * AGENT_RING_WORDS };
@@ -285,6 +307,7 @@ int main(void)
 	tcase_add_test(takes, a_burst_need_not_wait_for_its_events_to_be_worked_off);
 	tcase_add_test(takes, who_is_faster_all_the_time_waits_in_the_end);
 	tcase_add_test(takes, a_burst_that_is_long_over_needs_no_memory);
+	tcase_add_test(takes, a_thread_that_rests_after_its_burst_keeps_no_room_from_others);
 	tcase_add_test(takes, a_head_that_cannot_be_costs_what_comes_after_it);
 	tcase_add_test(takes, what_is_sealed_is_taken_out_of_the_backlog_too);
 	suite_add_tcase(suite, takes);
