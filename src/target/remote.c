@@ -163,6 +163,15 @@ static struct error *write_frame(struct remote *remote, const struct remote_fram
 	return NULL;
 }
 
+/*
+ * What must be blocked for a signal not to end the call. One that is blocked in the call alone does
+ * not, and one that is let through in the call alone ends it when it is made again.
+ */
+static uint64_t ending(const struct remote *remote)
+{
+	return remote->mask | remote->blocked;
+}
+
 static struct error *place_frame(struct remote *remote, const struct remote_stop *stop,
 				 const struct proc_maps *maps)
 {
@@ -170,13 +179,14 @@ static struct error *place_frame(struct remote *remote, const struct remote_stop
 	if (ptrace(PTRACE_GETSIGMASK, thread->tid, sizeof remote->mask, &remote->mask) < 0)
 		return gone(thread);
 	remote->saved = stop->registers;
+	remote->blocked = stop->blocked;
 	remote->ends_early = stop->call == REMOTE_CALL_ENDS;
 	struct user_regs_struct alone = stop->registers;
 	/* Without us nobody knows of the kernel's intentions: the call is made again, whichever. */
 	if (stop->call == REMOTE_CALL_RESUMED)
 		remote_recall(thread->process->space, &alone);
 	if (stop->call != REMOTE_NO_CALL &&
-	    !(remote->ends_early && remote_handler_waits(thread->tid, remote->mask)))
+	    !(remote->ends_early && remote_handler_waits(thread->tid, ending(remote))))
 		remote_rewind(&alone);
 	_cleanup_remote_frame_ struct remote_frame frame = {0};
 	struct error *err = remote_frame_build(thread, maps, &alone, remote->mask,
@@ -327,7 +337,7 @@ target_addr remote_scratch(const struct remote *remote)
 static void restore_registers(struct remote *remote)
 {
 	pid_t tid = remote->thread->tid;
-	if (remote->ends_early && !remote_handler_waits(tid, remote->mask))
+	if (remote->ends_early && !remote_handler_waits(tid, ending(remote)))
 		remote_rewind(&remote->saved);
 	ptrace(PTRACE_SETSIGMASK, tid, sizeof remote->mask, &remote->mask);
 	ptrace(PTRACE_SETREGS, tid, NULL, &remote->saved);

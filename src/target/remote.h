@@ -28,7 +28,8 @@ struct remote {
 	struct target *target;
 	struct target_thread *thread;
 	struct user_regs_struct saved;
-	uint64_t mask;
+	uint64_t mask;	     /* to come back */
+	uint64_t blocked;    /* when it was borrowed: remote_stop's */
 	target_addr call;    /* `syscall; ret` */
 	target_addr frame;   /* where the stack pointer is in a call: the return address, then the
 				signal frame */

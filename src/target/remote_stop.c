@@ -106,18 +106,20 @@ static struct error *read_kind(const struct target_thread *thread, struct remote
 	return NULL;
 }
 
-static struct error *check_status(const struct target_thread *thread, int signal)
+static struct error *check_status(const struct target_thread *thread, struct remote_stop *stop)
 {
 	struct proc_status status;
 	struct error *err = proc_status(thread->tid, &status);
 	if (err)
 		return err;
+	stop->blocked = status.signals_blocked;
 	if (status.seccomp)
 		return refuse(thread, "it runs under seccomp");
 	if (status.shadow_stack)
 		return refuse(thread, "it has a shadow stack");
 	/* The one that is about to be delivered would be lost in the one that waits behind it. */
-	if (signal && signal < REALTIME_FIRST && status.signals_pending & 1ul << (signal - 1))
+	if (stop->signal && stop->signal < REALTIME_FIRST &&
+	    status.signals_pending & 1ul << (stop->signal - 1))
 		return refuse(thread, "it is about to get a signal that waits a second time");
 	return NULL;
 }
@@ -171,7 +173,7 @@ struct error *remote_stop_read(const struct target_thread *thread, struct remote
 		return refuse(thread, "it runs code of 32 bit");
 	struct error *err = read_kind(thread, ret);
 	if (!err)
-		err = check_status(thread, ret->signal);
+		err = check_status(thread, ret);
 	if (!err &&
 	    ptrace((enum __ptrace_request)GET_USER_DISPATCH, thread->tid, sizeof dispatch,
 		   &dispatch) == 0 &&
@@ -182,11 +184,11 @@ struct error *remote_stop_read(const struct target_thread *thread, struct remote
 	return err ? err : check_call(thread, ret);
 }
 
-bool remote_handler_waits(pid_t tid, uint64_t mask)
+bool remote_handler_waits(pid_t tid, uint64_t blocked)
 {
 	struct proc_status status;
 	struct error *err = proc_status(tid, &status);
-	bool waits = !err && status.signals_pending & status.signals_caught & ~mask;
+	bool waits = !err && status.signals_pending & status.signals_caught & ~blocked;
 	error_free(err);
 	return waits;
 }

@@ -3,7 +3,8 @@
  * Where a stopped thread stands, and whether calls may be made by it at all. For remote, and for
  * whoever lets threads go on that were interrupted.
  *
- * Owns: reading both off a stop, and how an interrupted system call is gone on with.
+ * Owns: reading both off a stop, and how an interrupted system call is gone on with. Does not: let
+ * anything run. Called by: remote, wait, pause and detach; tracer thread only.
  */
 #ifndef TARGET_REMOTE_STOP_H
 #define TARGET_REMOTE_STOP_H
@@ -23,9 +24,11 @@ enum remote_call_state {
 struct remote_stop {
 	struct user_regs_struct registers;
 	enum remote_call_state call;
-	bool inside;  /* in a call that will end on its own (PTRACE_EVENT_...) */
-	bool grouped; /* in a group-stop */
-	int signal;   /* about to be delivered, and not an int3's */
+	bool inside;	  /* in a call that will end on its own (PTRACE_EVENT_...) */
+	bool grouped;	  /* in a group-stop */
+	int signal;	  /* about to be delivered, and not an int3's */
+	uint64_t blocked; /* what the thread blocks now: in sigsuspend(2) and the like not the mask
+			     that PTRACE_GETSIGMASK tells, which is the one to come back */
 };
 
 /*
@@ -37,9 +40,10 @@ struct error *remote_stop_read(const struct target_thread *thread, struct remote
 
 /*
  * Whether a signal waits that the thread has a handler for and does not block: the call of
- * REMOTE_CALL_ENDS must then end as it would without us. `mask` is the thread's own.
+ * REMOTE_CALL_ENDS must then end as it would without us. `blocked`: bit n-1: signal n does not
+ * count.
  */
-bool remote_handler_waits(pid_t tid, uint64_t mask);
+bool remote_handler_waits(pid_t tid, uint64_t blocked);
 
 /*
  * Has a thread in the event-stop of our interrupt make the system call again that would end with

@@ -322,6 +322,23 @@ static long epoll_with_a_handler(void)
 	return epoll_pipe();
 }
 
+static long epoll_that_blocks_it(void)
+{
+	struct epoll_event event;
+	uint64_t mask = usr1_bit();
+	handle_usr1(SA_RESTART);
+	return syscall(SYS_epoll_pwait, made.epoll, &event, 1, -1, &mask, KERNEL_MASK_BYTES);
+}
+
+static long epoll_that_lets_it_through(void)
+{
+	struct epoll_event event;
+	uint64_t none = 0, set = usr1_bit();
+	handle_usr1(SA_RESTART);
+	syscall(SYS_rt_sigprocmask, SIG_BLOCK, &set, NULL, KERNEL_MASK_BYTES);
+	return syscall(SYS_epoll_pwait, made.epoll, &event, 1, -1, &none, KERNEL_MASK_BYTES);
+}
+
 static long sleep_with_a_handler(void)
 {
 	handle_usr1(SA_RESTART);
@@ -461,6 +478,8 @@ static const struct kind signalled[] = {
 	{"pause", pause_until_signal, wake_never, -1, EINTR, false},
 	{"sigsuspend", suspend_until_signal, wake_never, -1, EINTR, false},
 	{"epoll_wait", epoll_with_a_handler, wake_never, -1, EINTR, false},
+	{"epoll_pwait, blocked", epoll_that_blocks_it, wake_by_pipe, 1, 0, false},
+	{"epoll_pwait, let through", epoll_that_lets_it_through, wake_never, -1, EINTR, false},
 	{"clock_nanosleep", sleep_with_a_handler, wake_never, -1, EINTR, false},
 	{"read", read_with_a_handler, wake_never, -1, EINTR, false},
 	{"read, restarted", read_with_a_restarting_handler, wake_by_pipe, 1, 0, false},
@@ -521,7 +540,8 @@ static void borrow_sleeper(struct traced *traced, pid_t pid, int signal)
 	ck_assert(is_mapped(pid, address));
 	remote_end(&remote);
 	read_state(traced->thread, &after);
-	if ((int64_t)before.registers.rax == -EINTR && !signal) {
+	if ((int64_t)before.registers.rax == -EINTR &&
+	    (!signal || (int64_t)after.registers.rax != -EINTR)) {
 		before.registers.rax = before.registers.orig_rax; /* it is made again */
 		before.registers.orig_rax = ~0ul;
 		before.registers.rip -= 2;
