@@ -10,11 +10,14 @@
  *            image at its start, then one agent_stub a probed function. Filled by the tracer
  *            through /proc/PID/mem, never writable for the target.
  *   outposts private, r-x: up to AGENT_OUTPOSTS more pieces for the stubs of modules that are out
- * of reach from the code: struct agent_outpost, then stubs. A program and its libraries may lie
- * terabytes apart. private  struct agent_private, rw-, right behind the code, MADV_WIPEONFORK: a
- * child of fork reads zeroes, so that its agent is off until the tracer arms it. shared   struct
- * agent_shared, rw-, anywhere: a sealed memfd that the tracer maps, too. A child of fork shares it
- * with its parent; every thread has an area of its own in it.
+ *            of reach from the code: struct agent_outpost, then stubs. A program and its libraries
+ *            may lie terabytes apart.
+ *
+ *   private  struct agent_private, rw-, right behind the code, MADV_WIPEONFORK: a child of fork
+ *            reads zeroes, so that its agent is off until the tracer arms it.
+ *
+ *   shared   struct agent_shared, rw-, anywhere: a sealed memfd that the tracer maps, too. A child
+ *            of fork shares it with its parent; every thread has an area of its own in it.
  *
  * All of it lies in the target's hands: the tracer believes nothing it reads there without a check.
  *

@@ -153,8 +153,10 @@ struct target {
 	bool draining;
 	bool watches_exits; /* LEAVING events are wanted; set before target_start or target_attach
 			     */
-	bool impatient;	    /* target_next returns QUIET where it would have to wait, */
-	unsigned lots_left; /* or to take another lot of statuses than these */
+	/* target_next returns QUIET where it would have to wait, or to take more lots of statuses.
+	 */
+	bool impatient;
+	unsigned lots_left;
 	int policy;	 /* the tracer thread's own, while a pause has it changed; -1: it has not */
 	size_t call_fds; /* threads that have a call_fd */
 	uint64_t drain_until_ns;
