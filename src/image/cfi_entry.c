@@ -103,10 +103,10 @@ static bool read_augmentation(const char *letters, const struct cfi_section *sec
 	for (; *letters; letters++) {
 		switch (*letters) {
 		case 'R':
-			common->encoding = (uint8_t)cursor_fixed(&data, 1);
+			common->encoding = cursor_byte(&data);
 			break;
 		case 'P': {
-			uint8_t encoding = (uint8_t)cursor_fixed(&data, 1);
+			uint8_t encoding = cursor_byte(&data);
 			if ((encoding & RELATION_MASK) == DW_EH_PE_aligned)
 				return false;
 			/* not followed, so what it is relative to does not matter */
@@ -114,7 +114,7 @@ static bool read_augmentation(const char *letters, const struct cfi_section *sec
 			break;
 		}
 		case 'L':
-			cursor_fixed(&data, 1);
+			cursor_byte(&data);
 			break;
 		case 'S':
 			common->signal = true;
@@ -133,16 +133,16 @@ static bool read_common(const struct cfi_section *section, struct record *record
 {
 	struct cursor *body = &record->body;
 	*ret = (struct cfi_common){.offset = record->offset, .encoding = DW_EH_PE_absptr};
-	uint64_t version = cursor_fixed(body, 1);
+	uint64_t version = cursor_byte(body);
 	const char *letters = cursor_string(body);
 	if (!letters || (version != 1 && version != 3 && version != 4))
 		return false;
 	/* version 4 adds the sizes of an address and of a segment selector */
-	if (version == 4 && (cursor_fixed(body, 1) != ADDRESS_BYTES || cursor_fixed(body, 1) != 0))
+	if (version == 4 && (cursor_byte(body) != ADDRESS_BYTES || cursor_byte(body) != 0))
 		return false;
 	ret->code_alignment = cursor_uleb(body);
 	ret->data_alignment = cursor_sleb(body);
-	uint64_t column = version == 1 ? cursor_fixed(body, 1) : cursor_uleb(body);
+	uint64_t column = version == 1 ? cursor_byte(body) : cursor_uleb(body);
 	if (column != CFI_RETURN_REGISTER)
 		return false;
 	if (letters[0] == 'z') {

@@ -65,10 +65,10 @@ static void set_cfa(struct state *state, uint64_t reg, int64_t offset)
 static bool is_at_bp(const uint8_t *bytes, size_t count, bool deref, int64_t *offset_ret)
 {
 	struct cursor cursor = {.at = bytes, .end = bytes + count};
-	if (cursor_fixed(&cursor, 1) != DW_OP_breg6)
+	if (cursor_byte(&cursor) != DW_OP_breg6)
 		return false;
 	*offset_ret = cursor_sleb(&cursor);
-	if (deref && cursor_fixed(&cursor, 1) != DW_OP_deref)
+	if (deref && cursor_byte(&cursor) != DW_OP_deref)
 		return false;
 	return !cursor.failed && cursor.at == cursor.end;
 }
@@ -264,7 +264,10 @@ static struct error *run_location(struct program *program, uint8_t code, struct 
 						     program->common->encoding);
 		return cursor->failed ? NULL : advance_to(program, location);
 	}
-	case DW_CFA_advance_loc1:
+	case DW_CFA_advance_loc1: {
+		uint8_t delta = cursor_byte(cursor);
+		return cursor->failed ? NULL : advance_by(program, delta);
+	}
 	case DW_CFA_advance_loc2:
 	case DW_CFA_advance_loc4: {
 		uint64_t delta = cursor_fixed(cursor, (size_t)1 << (code - DW_CFA_advance_loc1));
@@ -394,7 +397,7 @@ static struct error *run(struct program *program, const uint8_t *bytes, size_t c
 	struct cursor cursor = {.at = bytes, .end = bytes + count};
 	*ok_ret = true;
 	while (*ok_ret && cursor.at < cursor.end && program->location < program->entry->end) {
-		uint8_t code = (uint8_t)cursor_fixed(&cursor, 1);
+		uint8_t code = cursor_byte(&cursor);
 		if (is_location(code)) {
 			struct error *err = run_location(program, code, &cursor);
 			if (err)

@@ -30,7 +30,7 @@ static uint64_t read_leb(struct cursor *cursor, unsigned *bits_ret, bool *negati
 	unsigned shift = 0;
 	uint8_t byte;
 	do {
-		byte = (uint8_t)cursor_fixed(cursor, 1);
+		byte = cursor_byte(cursor);
 		if (shift > 63)
 			cursor->failed = true;
 		if (cursor->failed)

@@ -23,6 +23,16 @@ struct cursor {
 /* Moves over count bytes and returns where they start; NULL when they are not there. */
 const uint8_t *cursor_skip(struct cursor *cursor, uint64_t count);
 
+/* An unsigned number of 1 byte: what nearly all of .eh_frame and .debug_line is made of. */
+static inline uint8_t cursor_byte(struct cursor *cursor)
+{
+	if (cursor->failed || cursor->at == cursor->end) {
+		cursor->failed = true;
+		return 0;
+	}
+	return *cursor->at++;
+}
+
 /* An unsigned number of 1, 2, 4 or 8 bytes. */
 uint64_t cursor_fixed(struct cursor *cursor, size_t bytes);
 
