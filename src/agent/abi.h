@@ -9,6 +9,7 @@
  *   code     AGENT_CODE_BYTES, private, r-x, within 2 GiB of the probed module: the agent's flat
  *            image at its start, then one agent_stub a probed function. Filled by the tracer
  *            through /proc/PID/mem, never writable for the target.
+ *
  *   outposts private, r-x: up to AGENT_OUTPOSTS more pieces for the stubs of modules that are out
  *            of reach from the code: struct agent_outpost, then stubs. A program and its libraries
  *            may lie terabytes apart.

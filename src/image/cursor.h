@@ -23,7 +23,7 @@ struct cursor {
 /* Moves over count bytes and returns where they start; NULL when they are not there. */
 const uint8_t *cursor_skip(struct cursor *cursor, uint64_t count);
 
-/* An unsigned number of 1 byte: what nearly all of .eh_frame and .debug_line is made of. */
+/* An unsigned number of 1 byte: what LEB128 numbers and nearly all of .eh_frame are made of. */
 static inline uint8_t cursor_byte(struct cursor *cursor)
 {
 	if (cursor->failed || cursor->at == cursor->end) {
