@@ -67,6 +67,8 @@ static void freeze_deinit(struct freeze *freeze)
 	free(freeze->site_numbers);
 	free(freeze->traits);
 	positions_deinit(&freeze->known);
+	previous_deinit(&freeze->previous);
+	previous_deinit(&freeze->now);
 }
 
 struct image *freeze_image(const struct freeze *freeze, image_id id)

@@ -11,6 +11,7 @@
 
 #include "session/pace.h"
 #include "session/positions.h"
+#include "session/previous.h"
 #include "session/private.h"
 
 /* A site that is not in the snapshot. */
@@ -26,6 +27,8 @@ struct freeze {
 	uint64_t *blind_sites;	/* by image id - 1: sites with a frame there that has no line */
 	uint32_t *last_site;	/* by image id - 1: the last such site, + 1 */
 	struct positions known;
+	struct previous previous; /* the stack of the site that was added last */
+	struct previous now;	  /* of the one that is being added */
 	struct pace pace;
 	struct traits_site *traits; /* copies, by site_id; NULL: a site is a stack */
 	bool waste_known;

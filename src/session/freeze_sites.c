@@ -73,16 +73,62 @@ static struct error *look_up(struct freeze *freeze, const struct frame *frame,
 	return err;
 }
 
-static struct error *add_frame(struct freeze *freeze, const struct frame *frame, uint32_t site)
+/* Whether a frame in an image has no line, though lines were looked up. */
+static bool is_blind(const struct freeze *freeze, const struct frame *frame,
+		     const struct positions_run *run)
+{
+	const struct snapshot *snapshot = freeze->snapshot;
+	return run->count && frame->image.v && !(freeze->session->options->keep & KEPT_RAW) &&
+	       !snapshot->frames[snapshot->stacks[run->first]].line;
+}
+
+static struct error *add_frame(struct freeze *freeze, const struct frame *frame)
 {
 	struct snapshot *snapshot = freeze->snapshot;
+	struct previous *now = &freeze->now;
+	size_t first = snapshot->stack_count;
 	struct positions_run run = positions_find(&freeze->known, frame);
 	struct error *err = run.count ? snapshot_repeat_frames(snapshot, run.first, run.count)
 				      : look_up(freeze, frame, &run);
-	if (!err && run.count && frame->image.v && !(freeze->session->options->keep & KEPT_RAW) &&
-	    !snapshot->frames[snapshot->stacks[run.first]].line)
-		note_blind(freeze, frame->image, site);
+	if (!err)
+		now->items[now->count++] =
+			(struct previous_frame){*frame, first, is_blind(freeze, frame, &run)};
 	return err;
+}
+
+/* Adds the frames of a run, as they stand in the stack before. */
+static struct error *repeat(struct freeze *freeze, const struct previous_run *run)
+{
+	struct previous *now = &freeze->now;
+	const struct previous *previous = &freeze->previous;
+	size_t first = previous_run_first(previous, run), end = previous_run_end(previous, run);
+	size_t moved = freeze->snapshot->stack_count - first;
+	for (size_t i = 0; i < run->count; i++) {
+		now->items[now->count] = previous->items[run->there + i];
+		now->items[now->count++].first += moved;
+	}
+	return snapshot_repeat_frames(freeze->snapshot, first, end - first);
+}
+
+static struct error *add_stack(struct freeze *freeze, const struct frame *frames, size_t count,
+			       site_id stack)
+{
+	struct previous *now = &freeze->now;
+	struct previous_run run = previous_match(&freeze->previous, frames, count);
+	struct error *err = previous_begin(now, count);
+	while (!err && now->count < count)
+		err = run.count && now->count == run.here ? repeat(freeze, &run)
+							  : add_frame(freeze, &frames[now->count]);
+	if (err)
+		return err;
+	now->end = freeze->snapshot->stack_count;
+	for (size_t i = 0; i < count; i++)
+		if (now->items[i].blind)
+			note_blind(freeze, frames[i].image, stack.v);
+	struct previous last = freeze->previous;
+	freeze->previous = *now;
+	*now = last;
+	return NULL;
 }
 
 static void add_unreachable(struct reach_counters *sums, const struct reach_counters *one)
@@ -112,11 +158,9 @@ static struct error *add_site(struct freeze *freeze, uint32_t index,
 	if (!site.counters.total_blocks && !site.counters.failed_calls)
 		return NULL;
 	site_id stack = freeze_kept_stack(freeze, index, &site.traits);
-	for (size_t i = 0; i < count; i++) {
-		struct error *err = add_frame(freeze, &frames[i], stack.v);
-		if (err)
-			return err;
-	}
+	struct error *err = add_stack(freeze, frames, count, stack);
+	if (err)
+		return err;
 	freeze->site_numbers[index] = (uint32_t)freeze->snapshot->site_count;
 	return snapshot_add_site(freeze->snapshot, &site);
 }

@@ -89,8 +89,9 @@ struct error *snapshot_repeat_frames(struct snapshot *snapshot, size_t first, si
 	if (!array_reserve(&snapshot->stacks, &snapshot->stack_capacity, end + count,
 			   sizeof *snapshot->stacks))
 		return error_no_memory();
-	for (size_t i = 0; i < count; i++)
-		snapshot->stacks[end + i] = snapshot->stacks[first + i];
+	if (count)
+		memcpy(snapshot->stacks + end, snapshot->stacks + first,
+		       count * sizeof *snapshot->stacks);
 	snapshot->stack_count = end + count;
 	return NULL;
 }
