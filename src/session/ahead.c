@@ -8,16 +8,20 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "session/idle.h"
 #include "session/private.h"
 
-enum { FRAMES_MAX = 4096, NICE_BEHIND = 4, NICE_LAST = 19 };
+enum { FRAMES_MAX = 4096, NICE_USUAL = 0, NICE_FIRST = -20 };
 
 static const uint64_t FIRST_WAIT_NS = 2000000;
 static const uint64_t LONGEST_WAIT_NS = 250000000;
+static const uint64_t WATCH_NS = 1000000; /* between two looks at what else runs */
 
 /* Frames of the stacks of [first site not yet asked for, next), as many as there is room for. */
 struct work {
 	struct session *session;
+	uint64_t watched_ns;
 	uint32_t next;
 	size_t count;
 	struct frame frames[FRAMES_MAX];
@@ -61,14 +65,6 @@ static bool look_up(struct session *session, const struct frame *frame)
 	return !err || error_kind_of(err) != ERROR_NO_MEMORY;
 }
 
-static bool look_up_all(struct work *work)
-{
-	for (size_t i = 0; i < work->count; i++)
-		if (is_over(&work->session->ahead) || !look_up(work->session, &work->frames[i]))
-			return false;
-	return true;
-}
-
 static void wait_for(struct ahead *ahead, uint64_t ns)
 {
 	struct timespec limit;
@@ -83,21 +79,40 @@ static void wait_for(struct ahead *ahead, uint64_t ns)
 }
 
 /*
- * The target is to notice nothing; but on a busy machine whoever waits for what is being looked up
- * would wait long. So it steps back all the way only where it can be called forward again (root),
- * and else a little.
+ * Whoever looks symbols up maps memory, and a thread that has to wait for a processor amid that
+ * keeps all others of the process from doing so: the reader among them, for whom agents wait. No
+ * precedence of the reader's helps it then. So nothing is looked up while others want all the
+ * processors, and what is begun is done with as much precedence as the target has.
  */
-static void step_back(void)
+static bool wait_for_idle_cpu(struct work *work)
 {
-	bool returns = setpriority(PRIO_PROCESS, 0, 1) == 0 && setpriority(PRIO_PROCESS, 0, 0) == 0;
-	setpriority(PRIO_PROCESS, 0, returns ? NICE_LAST : NICE_BEHIND);
+	struct ahead *ahead = &work->session->ahead;
+	uint64_t now = clock_now_ns();
+	if (now - work->watched_ns < WATCH_NS)
+		return !is_over(ahead);
+	setpriority(PRIO_PROCESS, 0, NICE_USUAL);
+	for (uint64_t wait_ns = FIRST_WAIT_NS; !is_over(ahead); wait_ns *= 2) {
+		work->watched_ns = clock_now_ns();
+		if (idle_is_there(1u + atomic_load(&work->session->taps.reader_works)))
+			return true;
+		wait_for(ahead, wait_ns < LONGEST_WAIT_NS ? wait_ns : LONGEST_WAIT_NS);
+	}
+	return false;
+}
+
+static bool look_up_all(struct work *work)
+{
+	for (size_t i = 0; i < work->count; i++)
+		if (!wait_for_idle_cpu(work) || !look_up(work->session, &work->frames[i]))
+			return false;
+	return true;
 }
 
 void ahead_hurry(struct session *session)
 {
 	pid_t tid = atomic_load(&session->ahead.tid);
 	if (tid)
-		setpriority(PRIO_PROCESS, (id_t)tid, 0);
+		setpriority(PRIO_PROCESS, (id_t)tid, NICE_FIRST);
 }
 
 static void *ahead_main(void *context)
@@ -106,7 +121,6 @@ static void *ahead_main(void *context)
 	struct ahead *ahead = &work->session->ahead;
 	uint64_t wait_ns = FIRST_WAIT_NS;
 	atomic_store(&ahead->tid, gettid());
-	step_back();
 	do {
 		copy_stacks(work);
 		wait_ns = work->count ? FIRST_WAIT_NS : wait_ns * 2;

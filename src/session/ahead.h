@@ -4,8 +4,8 @@
  * is not followed by reading debug information: that takes longer than all the rest of a report.
  *
  * Owns: a thread, which goes through the stacks as they come and asks for each frame once
- * (symbols.h keeps the answers), behind everybody else in precedence. Does not: matter. A report is
- * the same without it.
+ * (symbols.h keeps the answers), while the machine has a processor that nobody uses. Does not:
+ * matter. A report is the same without it.
  */
 #ifndef SESSION_AHEAD_H
 #define SESSION_AHEAD_H
@@ -29,7 +29,7 @@ struct ahead {
 /* Starts the thread, if it can be started. Tracer thread. */
 void ahead_start(struct session *session);
 
-/* Somebody waits for what it is looking up: it has as much precedence as others from here on. */
+/* Somebody waits for what it is looking up: it goes before others until it is looked up. */
 void ahead_hurry(struct session *session);
 
 /* Ends it: what it is looking up just now is waited for. Main thread. */

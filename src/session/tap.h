@@ -55,6 +55,7 @@ struct taps {
 	struct channel *begun_with; /* the one that it was started for */
 	bool reading;		    /* the reader thread was started */
 	_Atomic bool stop;
+	_Atomic bool reader_works; /* it does not wait for agents just now */
 	_Atomic bool linker_asks;
 	struct error *failure; /* of the reader; under the lock */
 	uint8_t *site_stops;   /* enum unwind_stop of each site */

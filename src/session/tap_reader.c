@@ -100,6 +100,7 @@ static void *reader_main(void *context)
 	/* Whoever has started us has the lock for a while, and agents may wait already. */
 	struct recent recent = {.channels = {taps->begun_with}, .count = 1};
 	uint64_t wait_ns = BUSY_WAIT_NS;
+	atomic_store(&taps->reader_works, true);
 	while (!atomic_load(&taps->stop)) {
 		uint64_t taken = 0;
 		bool asks = false;
@@ -115,8 +116,11 @@ static void *reader_main(void *context)
 			session_poke(session);
 		}
 		wait_ns = next_wait(wait_ns, taken);
+		atomic_store(&taps->reader_works, false);
 		rest(taps, &recent, asks, wait_ns);
+		atomic_store(&taps->reader_works, true);
 	}
+	atomic_store(&taps->reader_works, false);
 	return NULL;
 }
 
